@@ -75,6 +75,95 @@ uint8_t* put_sack(uint8_t* p, const uint8_t* limit, const HeaderFields& f)
     return p;
 }
 
+bool read_sack(const uint8_t* value, uint8_t length, sluice_segment& seg)
+{
+    uint32_t bytes = length - SACK_BASE_LENGTH;
+    if (bytes == 0 || bytes % SACK_PER_BLOCK)
+        return false;
+    if (seg.flags & SLUICE_SYN)
+        return true; // nothing can be out of order yet
+
+    // 38 bytes of value at most, so never more than SLUICE_SACK_MAX blocks
+    seg.sack_count = static_cast<uint8_t>(bytes / SACK_PER_BLOCK);
+    for (uint32_t i = 0; i < seg.sack_count; i++) {
+        seg.sack[i].start = load32(value + i * SACK_PER_BLOCK);
+        seg.sack[i].end = load32(value + i * SACK_PER_BLOCK + 4);
+    }
+    return true;
+}
+
+// Takes in one option of `length` bytes, kind and length included. False: no
+// such option has that length.
+bool read_option(const uint8_t* option, uint8_t length, sluice_segment& seg)
+{
+    const uint8_t* value = option + 2;
+    const bool syn = seg.flags & SLUICE_SYN;
+
+    switch (option[0]) {
+    case OPTION_MSS:
+        if (length != MSS_LENGTH)
+            return false;
+        if (syn)
+            seg.mss = load16(value);
+        return true;
+    case OPTION_WINDOW_SCALE:
+        if (length != WINDOW_SCALE_LENGTH)
+            return false;
+        if (syn) {
+            seg.has_wscale = true;
+            seg.wscale = value[0] < WSCALE_MAX ? value[0] : WSCALE_MAX;
+        }
+        return true;
+    case OPTION_SACK_PERMITTED:
+        if (length != SACK_PERMITTED_LENGTH)
+            return false;
+        seg.sack_permitted |= syn;
+        return true;
+    case OPTION_SACK:
+        return read_sack(value, length, seg);
+    case OPTION_TIMESTAMPS:
+        if (length != TIMESTAMPS_LENGTH)
+            return false;
+        seg.has_timestamp = true;
+        seg.ts_value = load32(value);
+        seg.ts_echo = load32(value + 4);
+        return true;
+    default:
+        return true; // RFC 9293 3.1, MUST-6: what isn't known is skipped
+    }
+}
+
+// RFC 9293 3.2. Stops at the first option that can't be; those before it hold.
+void read_options(const uint8_t* p, const uint8_t* end, sluice_segment& seg)
+{
+    while (p < end) {
+        if (*p == OPTION_END)
+            return;
+        if (*p == OPTION_NOP) {
+            p++;
+            continue;
+        }
+        if (end - p < 2 || p[1] < 2 || p[1] > end - p || !read_option(p, p[1], seg)) {
+            seg.bad_option = true;
+            return;
+        }
+        p += p[1];
+    }
+}
+
+void clear_options(sluice_segment& seg)
+{
+    seg.has_timestamp = false;
+    seg.sack_permitted = false;
+    seg.has_wscale = false;
+    seg.bad_option = false;
+    seg.wscale = 0;
+    seg.sack_count = 0;
+    seg.mss = 0;
+    seg.ts_value = 0;
+    seg.ts_echo = 0;
+}
+
 } // namespace
 
 uint8_t write_header(uint8_t* out, const HeaderFields& f)
@@ -98,3 +187,41 @@ uint8_t write_header(uint8_t* out, const HeaderFields& f)
 }
 
 } // namespace sluice
+
+using namespace sluice;
+
+extern "C" sluice_parse sluice_segment_parse(const uint8_t* bytes, uint32_t available,
+                                             uint32_t total, sluice_segment* out)
+{
+    if (available < HEADER_MIN || total < HEADER_MIN) [[unlikely]]
+        return SLUICE_PARSE_SHORT;
+
+    const uint32_t length = (bytes[12] >> 4) * 4u;
+    if (length < HEADER_MIN || length > available || length > total) [[unlikely]]
+        return SLUICE_PARSE_SHORT;
+
+    sluice_segment& seg = *out;
+    seg.source = load16(bytes);
+    seg.destination = load16(bytes + 2);
+    seg.seq = load32(bytes + 4);
+    seg.ack = load32(bytes + 8);
+    seg.flags = bytes[13];
+    seg.window = load16(bytes + 14);
+    seg.urgent = load16(bytes + 18);
+    seg.header_length = static_cast<uint8_t>(length);
+    seg.length = total - length;
+    clear_options(seg);
+
+    if ((seg.flags & SLUICE_SYN) && (seg.flags & (SLUICE_FIN | SLUICE_RST))) [[unlikely]]
+        return SLUICE_PARSE_FLAGS;
+
+    const uint8_t* options = bytes + HEADER_MIN;
+    if (length == HEADER_MIN + TIMESTAMPS_ALIGNED && load32(options) == ALIGNED_TIMESTAMPS) {
+        seg.has_timestamp = true;
+        seg.ts_value = load32(options + 4);
+        seg.ts_echo = load32(options + 8);
+    } else if (length > HEADER_MIN) {
+        read_options(options, bytes + length, seg);
+    }
+    return SLUICE_PARSE_OK;
+}
