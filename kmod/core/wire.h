@@ -18,8 +18,7 @@
 //     +-------------------------------+-------------------------------+
 //  20 |              options, padded to a multiple of 4               |
 //     +---------------------------------------------------------------+
-#ifndef SLUICE_CORE_WIRE_H
-#define SLUICE_CORE_WIRE_H
+#pragma once
 
 #include <bit>
 #include <cstdint>
@@ -104,5 +103,3 @@ inline void store32(uint8_t* p, uint32_t v)
 }
 
 } // namespace sluice
-
-#endif
