@@ -254,8 +254,10 @@ struct sluice_half_open {
 	uint8_t retries;		/* SYN-ACKs retransmitted */
 	bool wscale_ok, sack_ok, timestamp_ok;
 	bool acked_but_full;		/* handshake complete, accept queue was full */
+	bool resent;			/* a SYN-ACK went out again: no RTT sample from it (Karn) */
 	sluice_usec sent;		/* first SYN-ACK */
 	sluice_usec deadline;		/* when sluice_half_open_time() is due */
+	sluice_usec last_answer;	/* answers to unacceptable segments are rate-limited */
 };
 
 enum sluice_half_open_result {

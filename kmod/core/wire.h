@@ -69,7 +69,7 @@ uint8_t write_header(uint8_t* out, const HeaderFields& f);
 // The shift that lets a window of `max` bytes be advertised (RFC 7323 2.3).
 constexpr uint8_t choose_wscale(uint64_t max)
 {
-    int shift = std::bit_width(max) - 16;
+    int shift = static_cast<int>(std::bit_width(max)) - 16;
     return shift < 0 ? 0 : shift > WSCALE_MAX ? WSCALE_MAX : static_cast<uint8_t>(shift);
 }
 
