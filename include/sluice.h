@@ -36,7 +36,7 @@
  * IPv4 addresses are v4-mapped (::ffff:a.b.c.d); port in network order.
  */
 struct sockaddr_sluice {
-	__kernel_sa_family_t ssl_family;	/* AF_SLUICE */
+	unsigned short ssl_family;	/* AF_SLUICE */
 	__be16 ssl_port;
 	__be32 ssl_flowinfo;			/* as sin6_flowinfo */
 	struct in6_addr ssl_addr;

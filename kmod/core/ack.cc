@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+// What an acknowledgment tells: the send window (RFC 9293 3.10.7.4), SACK and
+// D-SACK blocks (RFC 2018, 2883), a round-trip sample (RFC 6298, 7323), bytes
+// that the send buffer may forget, and room for congestion control to grow.
+#include "connection.h"
+#include "isn.h"
+
+namespace sluice
+{
+
+// RFC 5961 5.2 bounds how old an acknowledgment may be.
+bool Connection::acknowledgment(const sluice_segment& seg, Instant now)
+{
+    Sequence seg_ack(seg.ack);
+    if (state == State::SynReceived) {
+        if (seg_ack <= snd.una || seg_ack > snd.nxt) {
+            count(SLUICE_CNT_future_ack);
+            send_control(SLUICE_RST, seg_ack, now);
+            return false;
+        }
+        snd.wnd = snd.max_wnd = seg.window << snd.wscale;
+        snd.wl1 = Sequence(seg.seq);
+        snd.wl2 = seg_ack;
+        snd.una = snd.iss + 1;
+        established(now);
+        if (snd.fin_queued)
+            change(State::FinWait1);
+        return true;
+    }
+    if (seg_ack > snd.nxt) {
+        count(SLUICE_CNT_future_ack);
+        challenge_ack(now);
+        return false;
+    }
+    if (seg_ack < snd.una) {
+        if (snd.una - seg_ack <= snd.max_wnd)
+            return true;
+        count(SLUICE_CNT_old_ack);
+        challenge_ack(now);
+        return false;
+    }
+    apply_ack(seg, seg_ack, now);
+    return true;
+}
+
+void Connection::update_send_window(const sluice_segment& seg, Sequence seg_ack)
+{
+    Sequence seq(seg.seq);
+    uint32_t wnd = seg.window << snd.wscale;
+    bool newer = seg_ack > snd.una || snd.wl1 < seq || (snd.wl1 == seq && wnd > snd.wnd);
+    if (!newer)
+        return;
+    snd.wl1 = seq;
+    snd.wl2 = seg_ack;
+    snd.wnd = wnd;
+    snd.max_wnd = greatest(snd.max_wnd, wnd);
+}
+
+// The first block is a D-SACK when it lies below the acknowledgment or inside
+// the second block (RFC 2883 4).
+bool Connection::is_dsack(const sluice_segment& seg, Sequence seg_ack) const
+{
+    Sequence start(seg.sack[0].start), end(seg.sack[0].end);
+    if (end <= seg_ack && start < end)
+        return true;
+    return seg.sack_count > 1 && start >= Sequence(seg.sack[1].start) &&
+           end <= Sequence(seg.sack[1].end);
+}
+
+bool Connection::take_sacks(const sluice_segment& seg, Sequence seg_ack, Delivery& d)
+{
+    bool dsack = is_dsack(seg, seg_ack);
+    if (dsack) {
+        count(SLUICE_CNT_dsack_in);
+        tally.dsacks++;
+        uint32_t bytes = Sequence(seg.sack[0].end) - Sequence(seg.sack[0].start);
+        rec.undo_retransmitted -= least<uint64_t>(rec.undo_retransmitted, bytes);
+        if (rec.window_steps < 255)
+            rec.window_steps++;
+        rec.window_persist = 16;
+    }
+    for (uint8_t i = dsack ? 1 : 0; i < seg.sack_count; i++) {
+        Sequence start(seg.sack[i].start), end(seg.sack[i].end);
+        if (start >= end || end > snd.nxt) {
+            count(SLUICE_CNT_sack_ignored);
+            continue;
+        }
+        if (end <= seg_ack || end <= snd.una)
+            continue; // old news
+        if (!board.reserve(handle(), 2)) {
+            count(SLUICE_CNT_scoreboard_no_memory);
+            continue;
+        }
+        board.selectively_acknowledge(later(start, seg_ack), end, d);
+    }
+    if (d.sacked_bytes)
+        board.merge_sacked();
+    return dsack;
+}
+
+// Karn's rule: only what was sent once is timed by its sending; else the
+// echoed timestamp tells which transmission arrived.
+void Connection::take_rtt(const sluice_segment& seg, const Delivery& d, Instant now)
+{
+    if (d.sample_sent && !d.retransmission_acked) {
+        rtt.sample(now - d.sample_sent, now);
+        return;
+    }
+    if (!d.bytes || d.sacked_bytes || !ts.on || !seg.has_timestamp || !seg.ts_echo)
+        return;
+    uint32_t age = wire_timestamp(now.us(), ts.offset) - seg.ts_echo;
+    if (age < 1u << 24)
+        rtt.sample(Duration(greatest(age, 1u) * 1000ull), now);
+}
+
+void Connection::release_acked()
+{
+    Sequence data_acked = earlier(snd.una, snd.write_end);
+    if (data_acked <= snd.buffer_start)
+        return;
+    uint32_t bytes = data_acked - snd.buffer_start;
+    snd.buffer_start = data_acked;
+    tally.bytes_acked += bytes;
+    sluice_host_release(handle(), bytes);
+    events |= SLUICE_EV_WRITABLE;
+}
+
+void Connection::apply_ack(const sluice_segment& seg, Sequence seg_ack, Instant now)
+{
+    bool advanced = seg_ack > snd.una;
+    uint32_t flight = in_flight();
+    uint32_t old_wnd = snd.wnd;
+    Sequence highest = board.sacked() ? board.highest_sacked() : snd.una;
+    Delivery d;
+    bool dsack = false;
+
+    update_send_window(seg, seg_ack);
+    if (snd.wnd > 0 || advanced)
+        timers.backoff = advanced || timers.kind == Timers::Kind::Persist ? 0 : timers.backoff;
+    timers.probes = 0;
+    timers.probes_began.clear();
+    if (rec.sack && seg.sack_count)
+        dsack = take_sacks(seg, seg_ack, d);
+    if (advanced) {
+        board.acknowledge(seg_ack, d);
+        snd.una = seg_ack;
+        timers.retransmits = 0;
+        timers.retrans_began.clear();
+        release_acked();
+    }
+    bool duplicate = !rec.sack && !advanced && outstanding() > 0 && !seg.length &&
+                     !(seg.flags & SLUICE_FIN) && snd.wnd == old_wnd;
+    if (outstanding() == 0 && !advanced) {
+        if (timers.kind == Timers::Kind::Persist && snd.wnd > old_wnd)
+            stop_send_timer();
+        return;
+    }
+    take_rtt(seg, d, now);
+    uint64_t rate_sample = rate.acknowledged(d, rtt.min_rtt(), now);
+    note_reordering(d, highest);
+    loss_probe_acked(seg_ack, dsack);
+    if (d.newest_sent &&
+        (!d.newest_retransmitted || now - d.newest_sent >= rtt.min_rtt()) &&
+        (d.newest_sent > rec.rack_sent ||
+         (d.newest_sent == rec.rack_sent && d.newest_end > rec.rack_end))) {
+        rec.rack_sent = d.newest_sent;
+        rec.rack_end = d.newest_end;
+        rec.rack_rtt = now - d.newest_sent;
+    }
+    if (rec.state != RecoveryState::Open || d.sacked_bytes || duplicate || board.sacked()) {
+        bool undone = try_undo(&seg, advanced, now);
+        if (!undone)
+            recover(d, advanced, duplicate, now);
+    }
+    if (advanced && rec.state != RecoveryState::Recovery)
+        grow_window(d, flight, rate_sample, now);
+    if (advanced || d.bytes) {
+        if (outstanding())
+            arm_retransmit(now);
+        else
+            stop_send_timer();
+    }
+    if (advanced)
+        autotune_send();
+    if (snd.fin_queued && snd.una > snd.write_end)
+        fin_acknowledged(now);
+}
+
+void Connection::grow_window(const Delivery& d, uint32_t flight, uint64_t rate_sample, Instant now)
+{
+    bool slow_start = cc.cwnd < cc.ssthresh;
+    sluice_cc_ack a{};
+    a.now = now.us();
+    a.acked = d.bytes;
+    a.in_flight = flight;
+    a.rtt = d.sample_sent ? static_cast<uint32_t>((now - d.sample_sent).us()) : 0;
+    a.srtt = static_cast<uint32_t>(rtt.srtt().us());
+    a.min_rtt = static_cast<uint32_t>(rtt.min_rtt().us());
+    a.delivery_rate = rate_sample;
+    a.app_limited = d.prior_app_limited;
+    a.cwnd_limited = cwnd_limited || (slow_start && cc.cwnd < 2 * flight);
+    cwnd_limited = false;
+    cc.cwnd_used = flight;
+    cc.ops->acked(&cc, &a);
+}
+
+// Our FIN is acknowledged: the right half of figure 5.
+void Connection::fin_acknowledged(Instant now)
+{
+    switch (state) {
+    case State::FinWait1:
+        change(State::FinWait2);
+        events |= SLUICE_EV_WRITABLE;
+        if (orphaned)
+            arm_fin_wait_2(now);
+        break;
+    case State::Closing:
+        enter_time_wait(now);
+        break;
+    case State::LastAck:
+        closed();
+        break;
+    default:
+        break;
+    }
+}
+
+} // namespace sluice

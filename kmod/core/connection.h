@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0
+// One connection: the transmission control block of RFC 9293 3.3.1, in parts
+// that each hold one concern, and the functions on it. They are defined by
+// concern too:
+//   connection.cc  the host's entry points, states, the end of a connection
+//   open.cc        active open, simultaneous open, the child of a listener
+//   input.cc       a segment in a synchronized state (RFC 9293 3.10.7.4)
+//   ack.cc         what an acknowledgment tells (send window, RTT, release)
+//   recovery.cc    loss detection and recovery (RFC 6675, 8985, 6937, 6582)
+//   receive.cc     payload in: reassembly, delivery, duplicate reports
+//   window.cc      the advertised window and delayed acknowledgments
+//   autotune.cc    buffer sizes that follow the path
+//   output.cc      what may be sent, and the segments themselves
+//   timers.cc      every deadline
+//   close.cc       shutdown, close, abort, TIME_WAIT
+//   settings.cc    options; info.cc  what the tools see
+#pragma once
+
+#include "cc.h"
+#include "delivery_rate.h"
+#include "host.h"
+#include "instant.h"
+#include "reassembly.h"
+#include "rtt.h"
+#include "scoreboard.h"
+#include "sequence.h"
+
+namespace sluice
+{
+
+// Figure 5 of RFC 9293; the numbers are Linux's.
+enum class State : uint8_t {
+    Established = SLUICE_ESTABLISHED,
+    SynSent = SLUICE_SYN_SENT,
+    SynReceived = SLUICE_SYN_RECEIVED,
+    FinWait1 = SLUICE_FIN_WAIT_1,
+    FinWait2 = SLUICE_FIN_WAIT_2,
+    TimeWait = SLUICE_TIME_WAIT,
+    Closed = SLUICE_CLOSED,
+    CloseWait = SLUICE_CLOSE_WAIT,
+    LastAck = SLUICE_LAST_ACK,
+    Closing = SLUICE_CLOSING,
+};
+
+enum class RecoveryState : uint8_t { Open, Disorder, Recovery, Loss };
+
+// SND.* and what stands in the send buffer. The buffer's bytes begin at
+// buffer_start and end at write_end; a queued FIN stands at write_end.
+struct SendState {
+    Sequence iss, una, nxt;
+    Sequence buffer_start, write_end;
+    Sequence wl1, wl2;
+    Sequence small_end; // end of the last partial segment sent (Nagle, Minshall)
+    uint32_t wnd = 0, max_wnd = 0;
+    uint32_t segment_max = 65535; // payload bytes of one transmission
+    uint16_t max_payload = 536;   // path MTU less IP header and 20
+    uint16_t peer_mss = 536;
+    uint16_t mss = 536; // payload of a full segment without SACK blocks
+    uint8_t wscale = 0;
+    bool fin_queued = false;
+    bool more = false; // MSG_MORE: hold a partial segment back
+};
+
+struct ReceiveState {
+    Sequence irs, nxt;
+    Sequence wup;   // nxt when last acknowledged: Last.ACK.sent
+    Sequence right; // right edge ever advertised; never moves left
+    Sequence fin;
+    uint32_t unread = 0;
+    uint16_t mss = 536; // size of a full segment as the peer sends them
+    uint16_t advertise_mss = 536;
+    uint8_t wscale = 0;
+    bool fin_known = false, fin_taken = false;
+    bool zero_window_sent = false;
+    sluice_sack_block duplicate{}; // D-SACK to report next (RFC 2883)
+};
+
+// When and how to acknowledge (RFC 9293 3.8.6.3, RFC 5681 4.2).
+struct AckState {
+    Instant deadline;
+    Instant last_data; // arrival of the last payload
+    uint32_t ato = 0;  // delay in use, microseconds
+    uint8_t quick = 0; // acknowledgments still to be sent at once
+    bool interactive = false; // we answer soon: let the answer carry it
+    bool now = false;
+    bool pending = false;
+    Instant last_out_of_window; // rate limit of answers to unacceptable segments
+};
+
+struct TimestampState {
+    bool on = false;
+    uint32_t recent = 0; // TS.Recent
+    uint32_t offset = 0;
+    Instant recent_at;
+};
+
+struct Timers {
+    enum class Kind : uint8_t { None, Retransmit, Reordering, LossProbe, Persist, Cork };
+    Instant send;      // retransmission and its kin: one runs at a time
+    Kind kind = Kind::None;
+    Instant keep;      // keepalive, or the end of FIN_WAIT_2
+    Instant armed;     // what the host was told
+    Instant retrans_began; // first unanswered retransmission of this episode
+    Instant probes_began;  // first unanswered probe
+    Instant last_receive, last_send;
+    uint8_t backoff = 0, retransmits = 0;
+    uint8_t probes = 0, keepalive_probes = 0;
+};
+
+struct Recovery {
+    RecoveryState state = RecoveryState::Open;
+    bool sack = false;
+    bool reordering_seen = false;
+    bool probe_outstanding = false; // tail loss probe (RFC 8985 7)
+    bool probe_retransmitted = false;
+    uint8_t window_steps = 1; // of RACK's reordering window
+    uint8_t window_persist = 0;
+    uint16_t reordering = 3;  // DupThresh, segments
+    uint32_t duplicate_acks = 0;
+    Sequence high;            // snd_nxt when the episode began
+    Sequence probe_high;
+    // RACK (RFC 8985 6.2)
+    Instant rack_sent;
+    Sequence rack_end;
+    Duration rack_rtt;
+    // undo: what was before the episode (RFC 4015, RFC 2883)
+    bool undo_valid = false;
+    uint32_t undo_cwnd = 0, undo_ssthresh = 0;
+    Sequence undo_from;
+    uint64_t undo_retransmitted = 0; // bytes retransmitted and not reported duplicate
+    uint32_t retrans_stamp = 0;      // wire timestamp of the first retransmission
+    bool has_retrans_stamp = false;
+    // PRR (RFC 6937)
+    uint32_t prr_delivered = 0, prr_out = 0, recover_fs = 0;
+};
+
+struct Settings {
+    uint32_t keep_idle_s = 0, keep_interval_s = 0; // 0: the namespace's
+    uint32_t user_timeout_ms = 0;
+    uint32_t linger2_s = 0; // ~0: none
+    uint32_t notsent_lowat = ~0u;
+    uint32_t window_clamp = 0;
+    uint64_t max_pacing_rate = ~0ull;
+    uint16_t maxseg = 0;
+    uint8_t keep_count = 0, syn_count = 0;
+    bool nodelay = false, cork = false, keepalive = false;
+};
+
+struct Autotune {
+    Instant space_since;   // DRS: start of the current round trip
+    uint64_t copied = 0;   // bytes read by the application
+    uint64_t space_copied = 0;
+    uint32_t space = 0;    // most bytes read in a round trip
+    uint32_t rcv_rtt = 0;  // microseconds
+    Sequence rtt_seq;      // window's end one round trip from rtt_since
+    Instant rtt_since;
+};
+
+struct Tally {
+    uint64_t bytes_sent = 0, bytes_retrans = 0, bytes_acked = 0, bytes_received = 0;
+    uint32_t segs_in = 0, segs_out = 0, data_in = 0, data_out = 0, retrans = 0;
+    uint32_t dsacks = 0, reorders = 0;
+};
+
+struct Connection {
+    const sluice_config* config;
+    State state = State::Closed;
+    bool orphaned = false;
+    bool passive = false;
+    bool cwnd_limited = false;
+    bool died = false; // in this call: nothing more may be sent
+    uint16_t local_port = 0, remote_port = 0;
+    uint32_t events = 0;
+    SendState snd;
+    ReceiveState rcv;
+    AckState ack;
+    TimestampState ts;
+    Timers timers;
+    Recovery rec;
+    Settings set;
+    Autotune tune;
+    Tally tally;
+    RttEstimator rtt;
+    DeliveryRate rate;
+    Scoreboard board;
+    Reassembly held;
+    sluice_cc cc;
+
+    sluice_conn* handle() { return reinterpret_cast<sluice_conn*>(this); }
+    void count(sluice_counter which, uint32_t n = 1) const { sluice_host_count(config, which, n); }
+
+    // connection.cc
+    bool synchronized() const;
+    void finish(Instant now); // end of every entry: deadline, events
+    void change(State to);
+    void fail(int error);     // error to the host, then CLOSED
+    void closed();
+    void inherit(const Connection& listener);
+
+    // open.cc
+    void set_path(const sluice_path& path);
+    void connect(const sluice_path& path, Instant now);
+    void accept(const sluice_half_open& h, const sluice_path& path, Instant now);
+    void segment_in_syn_sent(sluice_segment& seg, Instant now);
+    void take_peer_options(const sluice_segment& syn);
+    void established(Instant now);
+    void init_windows();
+    void send_syn(Instant now);
+
+    // input.cc
+    void segment(sluice_segment& seg, Instant now);
+    void segment_synchronized(sluice_segment& seg, Instant now);
+    bool timestamp_acceptable(const sluice_segment& seg, Instant now);
+    bool sequence_acceptable(const sluice_segment& seg) const;
+    void answer_unacceptable(const sluice_segment& seg, Instant now);
+    void reset_received(const sluice_segment& seg, Instant now);
+    void challenge_ack(Instant now);
+
+    // ack.cc
+    bool acknowledgment(const sluice_segment& seg, Instant now); // false: drop the segment
+    void apply_ack(const sluice_segment& seg, Sequence ack, Instant now);
+    bool take_sacks(const sluice_segment& seg, Sequence ack, Delivery& d);
+    bool is_dsack(const sluice_segment& seg, Sequence ack) const;
+    void update_send_window(const sluice_segment& seg, Sequence ack);
+    void take_rtt(const sluice_segment& seg, const Delivery& d, Instant now);
+    void release_acked();
+    void fin_acknowledged(Instant now);
+    void grow_window(const Delivery& d, uint32_t in_flight, uint64_t rate, Instant now);
+
+    // recovery.cc
+    uint32_t outstanding() const { return snd.nxt - snd.una; }
+    uint32_t in_flight() const;
+    bool detect_losses(Instant now); // true: something is newly lost
+    Duration reordering_window() const;
+    void recover(const Delivery& d, bool advanced, bool duplicate, Instant now);
+    void enter_recovery(Instant now);
+    void enter_loss(Instant now);
+    void leave_episode();
+    bool try_undo(const sluice_segment* seg, bool advanced, Instant now);
+    void undo(Instant now);
+    void note_reordering(const Delivery& d, Sequence highest);
+    void proportional_rate(const Delivery& d, bool advanced, bool newly_lost);
+    void save_undo();
+    void loss_probe_acked(Sequence ack, bool dsack);
+
+    // receive.cc
+    void payload(sluice_segment& seg, Instant now);
+    void take_fin(Instant now);
+    bool keep_payload(sluice_segment& seg, Sequence start, Sequence end);
+    void report_duplicate(Sequence start, Sequence end);
+    void measure_peer_mss(const sluice_segment& seg);
+    void application_read(uint32_t bytes, Instant now);
+
+    // window.cc
+    uint32_t receive_window() const { return rcv.right > rcv.nxt ? rcv.right - rcv.nxt : 0; }
+    uint32_t choose_window(); // bytes from rcv.nxt; moves nothing
+    uint16_t advertise();     // wire value; moves rcv.right
+    void schedule_ack(const sluice_segment& seg, Instant now);
+    void acknowledge_if_due(Instant now);
+    void ack_sent();
+    void quick_acks();
+
+    // autotune.cc
+    void autotune_receive(Instant now);
+    void measure_receive_rtt(const sluice_segment& seg, Instant now);
+    void autotune_send();
+
+    // output.cc
+    void output(Instant now);
+    uint32_t effective_mss() const;
+    uint32_t unsent() const { return snd.write_end > snd.nxt ? snd.write_end - snd.nxt : 0; }
+    bool fin_sent() const { return snd.fin_queued && snd.nxt > snd.write_end; }
+    bool can_send_data() const;
+    void retransmit_lost(Instant now);
+    void send_new(Instant now);
+    uint32_t new_segment_length(uint32_t room, uint32_t window, bool& with_fin);
+    bool nagle_holds(uint32_t length, bool with_fin) const;
+    bool transmit(Sequence start, Sequence end, bool again, Instant now);
+    bool send_control(uint8_t flags, Sequence seq, Instant now);
+    void send_ack(Instant now);
+    void send_reset(Instant now);
+    bool retransmit_range(uint32_t i, uint32_t room, Instant now);
+    bool retransmit_head(Instant now);
+    void restart_after_idle(Instant now);
+    void update_mss();
+    SentRange stamped(Sequence start, Sequence end, Instant now);
+
+    // timers.cc
+    Duration rto() const;
+    void arm_send(Timers::Kind kind, Instant at);
+    void stop_send_timer();
+    void arm_retransmit(Instant now);
+    void arm_after_output(Instant now);
+    void time_passed(Instant now);
+    void retransmit_timeout(Instant now);
+    void handshake_timeout(Instant now);
+    void reordering_timeout(Instant now);
+    void loss_probe_timeout(Instant now);
+    void persist_timeout(Instant now);
+    void keepalive_timeout(Instant now);
+    void arm_keepalive(Instant now);
+    bool gave_up(Instant now) const;
+    Instant next_deadline() const;
+    void send_probe(Instant now);
+
+    // close.cc
+    void shutdown_write(Instant now);
+    void close(bool unread, Instant now);
+    void abort(Instant now);
+    void enter_time_wait(Instant now);
+    void arm_fin_wait_2(Instant now);
+
+    const char* broken_invariant() const;
+};
+
+inline Connection& of(sluice_conn* c) { return *reinterpret_cast<Connection*>(c); }
+inline const Connection& of(const sluice_conn* c)
+{
+    return *reinterpret_cast<const Connection*>(c);
+}
+
+// For tests: the name of the invariant that doesn't hold, or nullptr.
+const char* broken_invariant(const sluice_conn* c);
+
+static_assert(sizeof(Connection) <= sizeof(sluice_conn), "raise SLUICE_CONN_SIZE in host.h");
+
+} // namespace sluice

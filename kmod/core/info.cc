@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+// What the tools see of a connection, and the invariants that tests check.
+#include "connection.h"
+
+#include "sluice.h"
+
+namespace sluice
+{
+
+namespace
+{
+
+uint32_t ms_since(Instant then, Instant now)
+{
+    return then ? static_cast<uint32_t>((now - then).us() / 1000) : 0;
+}
+
+sluice_timer timer_shown(const Connection& n)
+{
+    Instant next = n.next_deadline();
+    if (!next)
+        return SLUICE_TIMER_NONE;
+    if (next == n.timers.send)
+        return n.timers.kind == Timers::Kind::Persist ? SLUICE_TIMER_PERSIST : SLUICE_TIMER_RETRANSMIT;
+    if (next == n.ack.deadline)
+        return SLUICE_TIMER_DELAYED_ACK;
+    return n.orphaned && n.state == State::FinWait2 ? SLUICE_TIMER_FIN_WAIT_2
+                                                    : SLUICE_TIMER_KEEPALIVE;
+}
+
+void describe_windows(const Connection& n, sluice_info& i)
+{
+    i.snd_mss = n.snd.mss;
+    i.rcv_mss = n.rcv.mss;
+    i.advmss = n.rcv.advertise_mss;
+    i.pmtu = n.snd.max_payload;
+    i.cwnd = n.cc.cwnd;
+    i.ssthresh = n.cc.ssthresh == SLUICE_SSTHRESH_INFINITE ? ~0u : n.cc.ssthresh;
+    i.snd_wnd = n.snd.wnd;
+    i.rcv_wnd = n.receive_window();
+    i.rcv_space = n.tune.space;
+    i.pacing_rate = n.cc.pacing_rate;
+}
+
+void describe_queues(const Connection& n, sluice_info& i)
+{
+    i.in_flight = n.in_flight();
+    i.sacked = n.board.sacked();
+    i.lost = n.board.lost();
+    i.unsent = n.unsent();
+    i.unacked = n.outstanding();
+    i.unread = n.rcv.unread;
+    i.held = n.held.bytes();
+}
+
+void describe_totals(const Connection& n, sluice_info& i)
+{
+    i.bytes_sent = n.tally.bytes_sent + n.tally.bytes_retrans;
+    i.bytes_retrans = n.tally.bytes_retrans;
+    i.bytes_acked = n.tally.bytes_acked;
+    i.bytes_received = n.tally.bytes_received;
+    i.segs_out = n.tally.segs_out;
+    i.segs_in = n.tally.segs_in;
+    i.data_segs_out = n.tally.data_out;
+    i.data_segs_in = n.tally.data_in;
+    i.retrans_segs = n.tally.retrans;
+    i.delivered = n.rate.delivered();
+    i.delivery_rate = n.rate.bytes_per_second();
+    i.dsack_dups = n.tally.dsacks;
+    i.reord_seen = n.tally.reorders;
+}
+
+void describe(const Connection& n, sluice_info& i, Instant now)
+{
+    i.state = static_cast<uint8_t>(n.state);
+    i.recovery = static_cast<uint8_t>(n.rec.state);
+    i.options = (n.ts.on ? SLUICE_OPT_TIMESTAMPS : 0) | (n.rec.sack ? SLUICE_OPT_SACK : 0) |
+                (n.snd.wscale || n.rcv.wscale ? SLUICE_OPT_WSCALE : 0);
+    i.backoff = n.timers.backoff;
+    i.snd_wscale = n.snd.wscale;
+    i.rcv_wscale = n.rcv.wscale;
+    i.probes = greatest(n.timers.probes, n.timers.keepalive_probes);
+    i.retransmits = n.timers.retransmits;
+    i.rto = static_cast<uint32_t>(n.rto().us());
+    i.ato = n.ack.ato;
+    i.rtt = static_cast<uint32_t>(n.rtt.srtt().us());
+    i.rttvar = static_cast<uint32_t>(n.rtt.rttvar().us());
+    i.min_rtt = static_cast<uint32_t>(n.rtt.min_rtt().us());
+    i.rcv_rtt = n.tune.rcv_rtt;
+    i.reordering = n.rec.reordering;
+    i.last_data_sent = ms_since(n.timers.last_send, now);
+    i.last_data_recv = ms_since(n.ack.last_data, now);
+    i.last_ack_recv = ms_since(n.timers.last_receive, now);
+    i.timer = timer_shown(n);
+    i.timer_in = (n.next_deadline() - now).us();
+    describe_windows(n, i);
+    describe_queues(n, i);
+    describe_totals(n, i);
+}
+
+} // namespace
+
+const char* Connection::broken_invariant() const
+{
+    if (state == State::Closed || state == State::SynSent)
+        return nullptr;
+    if (!(snd.una <= snd.nxt))
+        return "snd_una is past snd_nxt";
+    if (snd.nxt > snd.write_end + 1 || (snd.nxt > snd.write_end && !snd.fin_queued))
+        return "snd_nxt is past what was written";
+    if (snd.buffer_start > snd.write_end || snd.buffer_start > later(snd.una, snd.iss + 1))
+        return "the send buffer begins past what is acknowledged";
+    if (rcv.wup > rcv.nxt)
+        return "acknowledged more than was received";
+    if (!rcv.fin_taken && rcv.nxt > rcv.right)
+        return "received past the advertised window";
+    if (state != State::SynReceived && outstanding() > 0 && board.empty())
+        return "data in flight that the scoreboard doesn't know";
+    if (state != State::SynReceived) {
+        if (const char* broken = board.broken_invariant(snd.una, snd.nxt))
+            return broken;
+    }
+    for (uint32_t i = 0; i < held.size(); i++) {
+        if (held[i].start <= rcv.nxt || held[i].end <= held[i].start)
+            return "held bytes that are not beyond rcv_nxt";
+        if (i && held[i].start <= held[i - 1].end)
+            return "held ranges touch or are out of order";
+    }
+    if (state != State::SynReceived && cc.cwnd < snd.mss)
+        return "cwnd is below one segment";
+    if (state != State::SynReceived && outstanding() > 0 && !timers.send)
+        return "data in flight and no timer";
+    return nullptr;
+}
+
+const char* broken_invariant(const sluice_conn* c) { return of(c).broken_invariant(); }
+
+} // namespace sluice
+
+extern "C" void sluice_conn_info(const sluice_conn* c, sluice_info* info, sluice_usec now)
+{
+    *info = {};
+    sluice::describe(sluice::of(c), *info, sluice::Instant(now));
+}

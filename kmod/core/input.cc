@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+// A segment arrives in a synchronized state: the checks of RFC 9293 3.10.7.4
+// in their order, with the blind-attack defences of RFC 5961 and PAWS of
+// RFC 7323.
+#include "connection.h"
+#include "errors.h"
+
+namespace sluice
+{
+
+namespace
+{
+// Older than this TS.Recent is no longer trusted (RFC 7323 5.5).
+constexpr Duration paws_age{24ull * 24 * 3600 * 1000 * 1000};
+// Answers to unacceptable segments: at most one in this time.
+constexpr Duration unacceptable_interval{500 * 1000};
+} // namespace
+
+void Connection::segment(sluice_segment& seg, Instant now)
+{
+    uint32_t segments = seg.gso_segs > 1 ? seg.gso_segs : 1;
+    tally.segs_in += segments;
+    if (seg.length)
+        tally.data_in += segments;
+    if (seg.bad_option)
+        count(SLUICE_CNT_bad_option);
+    if (state == State::Closed)
+        return;
+    if (state == State::SynSent)
+        segment_in_syn_sent(seg, now);
+    else
+        segment_synchronized(seg, now);
+}
+
+// PAWS (RFC 7323 5.3). A segment may come without the option.
+bool Connection::timestamp_acceptable(const sluice_segment& seg, Instant now)
+{
+    if (!ts.on || !seg.has_timestamp || (seg.flags & SLUICE_RST))
+        return true;
+    if (static_cast<int32_t>(seg.ts_value - ts.recent) >= 0)
+        return true;
+    return now - ts.recent_at > paws_age;
+}
+
+// Wider than RFC 9293 by what was acknowledged last: old data whose ACK was
+// lost passes, is found duplicate, and is acknowledged.
+bool Connection::sequence_acceptable(const sluice_segment& seg) const
+{
+    Sequence start(seg.seq);
+    uint32_t length = seg.length + !!(seg.flags & SLUICE_SYN) + !!(seg.flags & SLUICE_FIN);
+    return start + length >= rcv.wup && start <= rcv.nxt + receive_window();
+}
+
+void Connection::answer_unacceptable(const sluice_segment& seg, Instant now)
+{
+    count(SLUICE_CNT_out_of_window);
+    if (seg.flags & SLUICE_RST)
+        return;
+    if (seg.flags & SLUICE_SYN) {
+        count(SLUICE_CNT_syn_in_window);
+        challenge_ack(now);
+        return;
+    }
+    if (seg.length && Sequence(seg.seq) < rcv.nxt)
+        report_duplicate(Sequence(seg.seq), earlier(Sequence(seg.seq) + seg.length, rcv.nxt));
+    // A pure ACK may itself answer ours: don't let two ends answer each other.
+    if (!seg.length && now - ack.last_out_of_window < unacceptable_interval)
+        return;
+    ack.last_out_of_window = now;
+    send_ack(now);
+}
+
+void Connection::challenge_ack(Instant now)
+{
+    if (!sluice_host_challenge_allowed(config)) {
+        count(SLUICE_CNT_challenge_acks_limited);
+        return;
+    }
+    count(SLUICE_CNT_challenge_acks);
+    send_ack(now);
+}
+
+// RFC 5961 3.2: only the exact next sequence number resets at once.
+void Connection::reset_received(const sluice_segment& seg, Instant now)
+{
+    if (Sequence(seg.seq) != rcv.nxt) {
+        count(SLUICE_CNT_rst_challenged);
+        challenge_ack(now);
+        return;
+    }
+    count(SLUICE_CNT_resets_in);
+    if (state == State::SynReceived) {
+        count(SLUICE_CNT_attempt_fails);
+        fail(error::connection_refused);
+        return;
+    }
+    if (state == State::Established || state == State::CloseWait)
+        count(SLUICE_CNT_estab_resets);
+    fail(state == State::CloseWait ? error::broken_pipe : error::connection_reset);
+}
+
+void Connection::segment_synchronized(sluice_segment& seg, Instant now)
+{
+    // The peer's half of a simultaneous open: its SYN is known, its ACK isn't.
+    if (state == State::SynReceived && !passive && (seg.flags & SLUICE_SYN) &&
+        (seg.flags & SLUICE_ACK) && Sequence(seg.seq) == rcv.irs) {
+        seg.seq++;
+        seg.flags &= static_cast<uint8_t>(~SLUICE_SYN);
+    }
+    if (!timestamp_acceptable(seg, now)) {
+        count(SLUICE_CNT_paws_rejected);
+        if (seg.length && Sequence(seg.seq) < rcv.nxt)
+            report_duplicate(Sequence(seg.seq), earlier(Sequence(seg.seq) + seg.length, rcv.nxt));
+        if (seg.length || now - ack.last_out_of_window >= unacceptable_interval) {
+            ack.last_out_of_window = now;
+            send_ack(now);
+        }
+        return;
+    }
+    if (!sequence_acceptable(seg)) {
+        answer_unacceptable(seg, now);
+        return;
+    }
+    if (seg.flags & SLUICE_RST) {
+        reset_received(seg, now);
+        return;
+    }
+    if (seg.flags & SLUICE_SYN) { // RFC 5961 4.2
+        count(SLUICE_CNT_syn_in_window);
+        challenge_ack(now);
+        return;
+    }
+    if (!(seg.flags & SLUICE_ACK)) {
+        count(SLUICE_CNT_no_ack_flag);
+        return;
+    }
+    timers.last_receive = now;
+    timers.keepalive_probes = 0;
+    if (ts.on && seg.has_timestamp && Sequence(seg.seq) <= rcv.wup &&
+        static_cast<int32_t>(seg.ts_value - ts.recent) >= 0) {
+        ts.recent = seg.ts_value;
+        ts.recent_at = now;
+    }
+    if (!acknowledgment(seg, now) || state == State::Closed)
+        return;
+    if (seg.length || (seg.flags & SLUICE_FIN))
+        payload(seg, now);
+    if (state == State::Closed)
+        return;
+    output(now);
+    acknowledge_if_due(now);
+}
+
+} // namespace sluice

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+// How a connection begins: active open and SYN-SENT (RFC 9293 3.10.7.3),
+// simultaneous open (3.5 figure 7), and the child of a listener.
+#include "connection.h"
+#include "isn.h"
+#include "wire.h"
+
+#include "errors.h"
+
+namespace sluice
+{
+
+void Connection::set_path(const sluice_path& path)
+{
+    local_port = path.local_port;
+    remote_port = path.remote_port;
+    snd.max_payload = path.max_payload;
+    snd.segment_max = path.gso_max;
+    rcv.advertise_mss = path.advertise_mss;
+    if (set.maxseg)
+        rcv.advertise_mss = least(rcv.advertise_mss, set.maxseg);
+}
+
+void Connection::connect(const sluice_path& path, Instant now)
+{
+    set_path(path);
+    count(SLUICE_CNT_active_opens);
+    snd.iss = Sequence(initial_sequence(path, now.us()));
+    snd.una = snd.iss;
+    snd.nxt = snd.buffer_start = snd.write_end = snd.small_end = snd.iss + 1;
+    ts.offset = timestamp_offset(path);
+    ts.on = config->timestamps != 0;
+    rec.sack = config->sack != 0;
+    rcv.wscale = config->window_scaling ? choose_wscale(config->rmem_max) : 0;
+    uint32_t full = 0;
+    rcv.right = rcv.nxt + least(sluice_host_receive_space(handle(), &full), 65535u);
+    change(State::SynSent);
+    timers.retrans_began = now;
+    send_syn(now);
+    arm_send(Timers::Kind::Retransmit, now + Duration(config->rto_initial));
+}
+
+void Connection::send_syn(Instant now)
+{
+    timers.last_send = now;
+    uint8_t flags = state == State::SynSent ? SLUICE_SYN : SLUICE_SYN | SLUICE_ACK;
+    send_control(flags, snd.iss, now);
+}
+
+void Connection::accept(const sluice_half_open& h, const sluice_path& path, Instant now)
+{
+    set_path(path);
+    passive = true;
+    snd.iss = Sequence(h.iss);
+    snd.una = snd.iss;
+    snd.nxt = snd.buffer_start = snd.write_end = snd.small_end = snd.iss + 1;
+    snd.peer_mss = greatest<uint16_t>(h.peer_mss, 48);
+    snd.wscale = h.wscale_ok ? h.snd_wscale : 0;
+    rcv.wscale = h.wscale_ok ? h.rcv_wscale : 0;
+    rcv.irs = Sequence(h.irs);
+    rcv.nxt = rcv.wup = rcv.irs + 1;
+    rcv.right = rcv.nxt + h.rcv_wnd;
+    rcv.advertise_mss = h.advertise_mss;
+    snd.wl1 = rcv.irs;
+    snd.wl2 = snd.iss;
+    rec.sack = h.sack_ok;
+    ts.on = h.timestamp_ok;
+    ts.recent = h.ts_recent;
+    ts.recent_at = now;
+    ts.offset = h.ts_offset;
+    timers.retransmits = h.retries ? h.retries : h.resent;
+    timers.last_send = Instant(h.sent);
+    timers.retrans_began = Instant(h.sent);
+    change(State::SynReceived);
+    update_mss();
+    arm_send(Timers::Kind::Retransmit, now + Duration(config->rto_initial));
+}
+
+void Connection::take_peer_options(const sluice_segment& syn)
+{
+    snd.peer_mss = syn.mss ? greatest<uint16_t>(syn.mss, 48) : 536;
+    rec.sack = rec.sack && syn.sack_permitted;
+    ts.on = ts.on && syn.has_timestamp;
+    if (ts.on) {
+        ts.recent = syn.ts_value;
+    }
+    if (config->window_scaling && syn.has_wscale) {
+        snd.wscale = syn.wscale;
+    } else {
+        snd.wscale = 0;
+        rcv.wscale = 0;
+    }
+    rcv.irs = Sequence(syn.seq);
+    rcv.nxt = rcv.wup = rcv.irs + 1;
+    uint32_t full = 0;
+    rcv.right = rcv.nxt + least(sluice_host_receive_space(handle(), &full), 65535u);
+    snd.wl1 = rcv.irs;
+    snd.wl2 = snd.iss;
+    update_mss();
+}
+
+void Connection::segment_in_syn_sent(sluice_segment& seg, Instant now)
+{
+    Sequence seg_ack(seg.ack);
+    bool acks = seg.flags & SLUICE_ACK;
+    if (acks && (seg_ack <= snd.iss || seg_ack > snd.nxt)) {
+        if (!(seg.flags & SLUICE_RST))
+            send_control(SLUICE_RST, seg_ack, now);
+        count(SLUICE_CNT_future_ack);
+        return;
+    }
+    if (seg.flags & SLUICE_RST) {
+        if (!acks)
+            return;
+        count(SLUICE_CNT_resets_in);
+        count(SLUICE_CNT_attempt_fails);
+        fail(error::connection_refused);
+        return;
+    }
+    if (!(seg.flags & SLUICE_SYN))
+        return;
+    take_peer_options(seg);
+    ts.recent_at = now;
+    snd.wnd = snd.max_wnd = seg.window;
+    if (!acks) { // simultaneous open
+        change(State::SynReceived);
+        send_syn(now);
+        return;
+    }
+    snd.una = seg_ack;
+    established(now);
+    seg.seq++;
+    seg.flags &= static_cast<uint8_t>(~SLUICE_SYN);
+    ack.now = true;
+    ack.pending = true;
+    if (seg.length || (seg.flags & SLUICE_FIN))
+        payload(seg, now);
+    if (state == State::Closed)
+        return;
+    output(now);
+    acknowledge_if_due(now);
+}
+
+// cwnd of RFC 6928, less after a lost SYN (RFC 6298 5.7, RFC 5681 3.1).
+void Connection::init_windows()
+{
+    cc.mss = snd.mss;
+    cc.cwnd = static_cast<uint32_t>(config->initial_window) * snd.mss;
+    if (timers.retransmits > 1)
+        cc.cwnd = snd.mss;
+    cc.ssthresh = SLUICE_SSTHRESH_INFINITE;
+}
+
+void Connection::established(Instant now)
+{
+    bool clean = timers.retransmits == 0;
+    stop_send_timer();
+    if (clean)
+        rtt.sample(now - timers.last_send, now);
+    init_windows();
+    timers.retransmits = timers.backoff = 0;
+    timers.retrans_began.clear();
+    rec.high = rec.undo_from = snd.una;
+    snd.max_wnd = snd.wnd;
+    cc.ops->init(&cc, now.us());
+    timers.last_receive = now;
+    timers.last_send = now;
+    ack.ato = static_cast<uint32_t>(config->delayed_ack_min);
+    rcv.mss = least<uint16_t>(rcv.advertise_mss, snd.mss);
+    rcv.mss = greatest<uint16_t>(rcv.mss, 48);
+    quick_acks();
+    change(State::Established);
+    if (set.keepalive)
+        arm_keepalive(now);
+    events |= SLUICE_EV_CONNECTED | SLUICE_EV_WRITABLE;
+}
+
+} // namespace sluice

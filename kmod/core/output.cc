@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0
+// What may be sent, and the segments themselves: lost ranges first, then new
+// data as congestion window, peer's window, Nagle (RFC 9293 3.7.4, with
+// Minshall's refinement) and silly-window avoidance (3.8.6.2.1) allow. One
+// transmission carries as much as the host takes at once.
+#include "connection.h"
+#include "isn.h"
+#include "wire.h"
+
+namespace sluice
+{
+
+// Payload of a full segment: path and peer bound it, fixed options come off.
+void Connection::update_mss()
+{
+    uint32_t mss = least<uint32_t>(snd.max_payload, snd.peer_mss);
+    if (set.maxseg)
+        mss = least<uint32_t>(mss, set.maxseg);
+    if (ts.on)
+        mss -= least(mss - 36, TIMESTAMPS_ALIGNED);
+    snd.mss = static_cast<uint16_t>(mss);
+    cc.mss = mss;
+    if (cc.cwnd < mss && cc.cwnd)
+        cc.cwnd = mss;
+}
+
+// SACK blocks that the next segment will carry take from its payload.
+uint32_t Connection::effective_mss() const
+{
+    if (!rec.sack)
+        return snd.mss;
+    uint32_t blocks = least(held.size(), 4u) + (rcv.duplicate.start != rcv.duplicate.end);
+    if (!blocks)
+        return snd.mss;
+    uint32_t option = SACK_BASE_ALIGNED + SACK_PER_BLOCK * least(blocks, ts.on ? 3u : 4u);
+    return snd.mss > option + 8 ? snd.mss - option : snd.mss;
+}
+
+bool Connection::can_send_data() const
+{
+    switch (state) {
+    case State::Established:
+    case State::CloseWait:
+    case State::FinWait1:
+    case State::Closing:
+    case State::LastAck:
+        return true;
+    default:
+        return false;
+    }
+}
+
+SentRange Connection::stamped(Sequence start, Sequence end, Instant now)
+{
+    SentRange r{};
+    r.start = start;
+    r.end = end;
+    rate.stamp(r, in_flight() == 0, now);
+    return r;
+}
+
+// [start, end) goes out; end one past write_end means with FIN.
+bool Connection::transmit(Sequence start, Sequence end, bool again, Instant now)
+{
+    Sequence data_end = earlier(end, snd.write_end);
+    uint32_t length = data_end > start ? data_end - start : 0;
+    bool fin = end - start > length;
+    uint32_t mss = effective_mss();
+    sluice_sack_block blocks[SLUICE_SACK_MAX + 1];
+    HeaderFields f;
+    f.source = local_port;
+    f.destination = remote_port;
+    f.seq = start.value();
+    f.ack = rcv.nxt.value();
+    f.flags = SLUICE_ACK;
+    if (length && data_end == snd.write_end)
+        f.flags |= SLUICE_PSH;
+    if (fin)
+        f.flags |= SLUICE_FIN;
+    f.timestamp = ts.on;
+    if (ts.on) {
+        f.ts_value = wire_timestamp(now.us(), ts.offset);
+        f.ts_echo = ts.recent;
+    }
+    if (rec.sack && (!held.empty() || rcv.duplicate.start != rcv.duplicate.end)) {
+        uint8_t n = 0;
+        if (rcv.duplicate.start != rcv.duplicate.end) {
+            blocks[n++] = rcv.duplicate;
+            count(SLUICE_CNT_dsack_out);
+        }
+        n += held.sack_blocks(blocks + n, static_cast<uint8_t>((ts.on ? 3 : 4) - n));
+        f.sack = blocks;
+        f.sack_count = n;
+    }
+    f.window = advertise();
+
+    sluice_transmission t;
+    t.header_length = write_header(t.header, f);
+    t.ecn = 0;
+    t.retransmission = again;
+    t.pure_ack = length == 0 && !fin;
+    t.offset = length ? start - snd.buffer_start : 0;
+    t.length = length;
+    t.mss = mss;
+    uint32_t segments = length > mss ? (length + mss - 1) / mss : 1;
+    if (!sluice_host_transmit(handle(), &t)) {
+        count(SLUICE_CNT_transmit_failed);
+        return false;
+    }
+    tally.segs_out += segments;
+    if (length)
+        tally.data_out += segments;
+    if (again) {
+        tally.retrans += segments;
+        tally.bytes_retrans += length;
+        count(SLUICE_CNT_retrans_segs, segments);
+    } else {
+        count(SLUICE_CNT_segs_out, segments);
+        if (length) {
+            tally.bytes_sent += length;
+            count(SLUICE_CNT_bytes_out, length);
+        }
+    }
+    if (length || fin) {
+        timers.last_send = now;
+        if (!again && length && ack.last_data && (now - ack.last_data).us() < ack.ato)
+            ack.interactive = true;
+        if (length && length % mss)
+            snd.small_end = data_end;
+    }
+    ack_sent();
+    return true;
+}
+
+void Connection::send_ack(Instant now) { transmit(snd.nxt, snd.nxt, false, now); }
+
+// SYN, SYN-ACK and RST: no payload, not on the scoreboard.
+bool Connection::send_control(uint8_t flags, Sequence seq, Instant now)
+{
+    HeaderFields f;
+    f.source = local_port;
+    f.destination = remote_port;
+    f.seq = seq.value();
+    f.flags = flags;
+    if (flags & SLUICE_ACK)
+        f.ack = rcv.nxt.value();
+    if (flags & SLUICE_SYN) {
+        uint32_t window = rcv.right - rcv.nxt;
+        f.window = static_cast<uint16_t>(least(window, 65535u));
+        f.mss = rcv.advertise_mss;
+        f.sack_permitted = rec.sack;
+        bool offer_scale = state == State::SynSent ? config->window_scaling != 0 : rcv.wscale || snd.wscale;
+        f.wscale = offer_scale ? static_cast<int8_t>(rcv.wscale) : int8_t{-1};
+    } else {
+        f.window = static_cast<uint16_t>(least(receive_window() >> rcv.wscale, 65535u));
+    }
+    f.timestamp = ts.on && !((flags & SLUICE_RST) && state == State::SynSent);
+    if (f.timestamp) {
+        f.ts_value = wire_timestamp(now.us(), ts.offset);
+        f.ts_echo = flags & SLUICE_ACK ? ts.recent : 0;
+    }
+    sluice_transmission t{};
+    t.header_length = write_header(t.header, f);
+    t.mss = snd.mss;
+    bool sent = sluice_host_transmit(handle(), &t);
+    count(sent ? SLUICE_CNT_segs_out : SLUICE_CNT_transmit_failed);
+    tally.segs_out++;
+    if (flags & SLUICE_RST)
+        count(SLUICE_CNT_resets_out);
+    return sent;
+}
+
+void Connection::send_reset(Instant now)
+{
+    send_control(SLUICE_RST | SLUICE_ACK, snd.nxt, now);
+}
+
+bool Connection::retransmit_range(uint32_t i, uint32_t room, Instant now)
+{
+    uint32_t mss = effective_mss();
+    uint32_t most = greatest(least(room, snd.segment_max) / mss * mss, mss);
+    // A window that shrank bounds retransmissions, but not the oldest one.
+    Sequence start = board[i].start;
+    Sequence wnd_end = snd.una + snd.wnd;
+    if (start != snd.una && start >= wnd_end)
+        return false;
+    if (start != snd.una)
+        most = least(most, wnd_end - start);
+    else if (board[i].end > wnd_end)
+        most = least(most, greatest(snd.wnd, mss));
+    if (board[i].length() > most) {
+        if (!board.reserve(handle(), 1)) {
+            count(SLUICE_CNT_scoreboard_no_memory);
+            return false;
+        }
+        board.split(i, most);
+    }
+    SentRange r = board[i];
+    if (!rec.has_retrans_stamp) {
+        rec.has_retrans_stamp = true;
+        rec.retrans_stamp = wire_timestamp(now.us(), ts.offset);
+    }
+    if (!timers.retrans_began)
+        timers.retrans_began = now;
+    SentRange stamp = stamped(r.start, r.end, now);
+    bool sent = transmit(r.start, r.end, true, now);
+    if (!sent)
+        return false;
+    board.retransmit(i, stamp);
+    rec.undo_retransmitted += r.length();
+    rec.prr_out += r.length();
+    return true;
+}
+
+bool Connection::retransmit_head(Instant now)
+{
+    return !board.empty() && retransmit_range(0, effective_mss(), now);
+}
+
+void Connection::retransmit_lost(Instant now)
+{
+    while (board.has_lost()) {
+        uint32_t flight = in_flight();
+        if (flight + snd.mss > cc.cwnd && flight > 0) {
+            cwnd_limited = true;
+            return;
+        }
+        uint32_t room = cc.cwnd > flight ? cc.cwnd - flight : snd.mss;
+        if (!retransmit_range(board.next_lost(), room, now))
+            return;
+        if (timers.kind == Timers::Kind::None || timers.kind == Timers::Kind::LossProbe)
+            arm_retransmit(now);
+    }
+}
+
+// A partial segment waits while an earlier partial one is unacknowledged.
+bool Connection::nagle_holds(uint32_t, bool with_fin) const
+{
+    if (with_fin)
+        return false;
+    if (set.cork || snd.more)
+        return true;
+    return !set.nodelay && snd.small_end > snd.una && outstanding() > 0;
+}
+
+// How much of the unsent data goes now; 0: nothing may.
+uint32_t Connection::new_segment_length(uint32_t room, uint32_t window, bool& with_fin)
+{
+    uint32_t mss = effective_mss();
+    uint32_t left = unsent();
+    uint32_t length = least(least(left, room), least(window, snd.segment_max));
+    if (length > mss && length < left)
+        length -= length % mss;
+    with_fin = snd.fin_queued && !fin_sent() && length == left && window > length;
+    if (length == left) {
+        uint32_t tail = length % mss;
+        if (tail && nagle_holds(tail, with_fin))
+            length -= tail;
+        return length;
+    }
+    if (length >= mss)
+        return length;
+    if (window <= room && window < left) // the peer's window cuts it
+        return length >= snd.max_wnd / 2 && length > 0 && snd.max_wnd / 2 > 0 ? length : 0;
+    return length == snd.segment_max ? length : 0;
+}
+
+void Connection::send_new(Instant now)
+{
+    while (unsent() > 0 || (snd.fin_queued && !fin_sent())) {
+        uint32_t flight = in_flight();
+        uint32_t mss = effective_mss();
+        uint32_t room = cc.cwnd > flight ? cc.cwnd - flight : 0;
+        if (flight == 0)
+            room = greatest(room, mss);
+        if (room < least(mss, greatest(unsent(), 1u))) {
+            cwnd_limited = true;
+            return;
+        }
+        Sequence wnd_end = snd.una + snd.wnd;
+        uint32_t window = wnd_end > snd.nxt ? wnd_end - snd.nxt : 0;
+        bool with_fin = false;
+        uint32_t length = new_segment_length(room, window, with_fin);
+        // A FIN alone may go to a closed window: it takes no buffer.
+        if (unsent() == 0)
+            with_fin = true;
+        if (length == 0 && !with_fin)
+            return;
+        if (!board.reserve(handle(), 1)) {
+            count(SLUICE_CNT_scoreboard_no_memory);
+            return;
+        }
+        Sequence end = snd.nxt + length + (with_fin ? 1 : 0);
+        SentRange r = stamped(snd.nxt, end, now);
+        if (rec.state == RecoveryState::Disorder)
+            count(SLUICE_CNT_limited_transmits);
+        if (!transmit(snd.nxt, end, false, now))
+            return;
+        board.sent(r);
+        snd.nxt = end;
+        rec.prr_out += r.length();
+        if (timers.kind == Timers::Kind::None || timers.kind >= Timers::Kind::LossProbe)
+            arm_retransmit(now);
+    }
+    rate.application_limited(in_flight());
+}
+
+// RFC 5681 4.1
+void Connection::restart_after_idle(Instant now)
+{
+    if (!config->slow_start_after_idle || outstanding() || unsent() == 0)
+        return;
+    Duration idle = now - timers.last_send;
+    if (idle <= rto())
+        return;
+    uint32_t restart = static_cast<uint32_t>(config->initial_window) * snd.mss;
+    cc.cwnd = least(cc.cwnd, restart);
+    if (cc.ops->resumed)
+        cc.ops->resumed(&cc, idle.us(), now.us());
+}
+
+void Connection::output(Instant now)
+{
+    if (!can_send_data())
+        return;
+    restart_after_idle(now);
+    if (board.has_lost())
+        retransmit_lost(now);
+    if (!board.has_lost() || in_flight() < cc.cwnd)
+        send_new(now);
+    arm_after_output(now);
+}
+
+} // namespace sluice

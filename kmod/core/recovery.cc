@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+// Loss detection and recovery. With SACK, loss is found by RACK (RFC 8985),
+// which with its reordering window at zero after DupThresh segments gives the
+// rule of RFC 6675; without, by duplicate and partial ACKs (RFC 6582). The
+// window in fast recovery follows proportional rate reduction (RFC 6937). An
+// episode that proves spurious, by an echoed timestamp older than the
+// retransmission (RFC 4015, Eifel) or by D-SACK (RFC 2883), is undone.
+#include "connection.h"
+#include "isn.h"
+
+namespace sluice
+{
+
+uint32_t Connection::in_flight() const
+{
+    uint32_t flight = board.in_flight(outstanding());
+    if (rec.sack || rec.duplicate_acks == 0)
+        return flight;
+    // Without SACK every duplicate ACK says that one more segment arrived.
+    uint64_t arrived = static_cast<uint64_t>(rec.duplicate_acks) * snd.mss;
+    return arrived + snd.mss >= flight ? least<uint32_t>(flight, snd.mss)
+                                       : flight - static_cast<uint32_t>(arrived);
+}
+
+// RFC 8985 6.2.4: how long to wait before a hole counts as loss.
+Duration Connection::reordering_window() const
+{
+    if (!rec.reordering_seen) {
+        if (rec.state >= RecoveryState::Recovery)
+            return Duration(0);
+        if (board.sacked() >= rec.reordering * static_cast<uint32_t>(snd.mss))
+            return Duration(0);
+    }
+    return least(rtt.min_rtt() / 4 * rec.window_steps, rtt.srtt());
+}
+
+bool Connection::detect_losses(Instant now)
+{
+    if (!rec.sack || !rec.rack_sent)
+        return false;
+    bool newly = false;
+    Duration wait = rec.rack_rtt + reordering_window();
+    Instant earliest;
+    for (uint32_t i = 0; i < board.size(); i++) {
+        const SentRange& r = board[i];
+        if (r.sacked || (r.lost && !r.retransmitted))
+            continue;
+        bool sent_before = r.sent < rec.rack_sent ||
+                           (r.sent == rec.rack_sent && r.end < rec.rack_end);
+        if (!sent_before)
+            continue;
+        Instant due = r.sent + wait;
+        if (due <= now) {
+            board.mark_lost(i);
+            newly = true;
+        } else if (!earliest || due > earliest) {
+            earliest = due;
+        }
+    }
+    if (earliest)
+        arm_send(Timers::Kind::Reordering, earliest);
+    return newly;
+}
+
+void Connection::save_undo()
+{
+    rec.undo_valid = true;
+    rec.undo_cwnd = cc.cwnd;
+    rec.undo_ssthresh = cc.ssthresh;
+    rec.undo_from = snd.una;
+    rec.undo_retransmitted = 0;
+    rec.has_retrans_stamp = false;
+}
+
+void Connection::enter_recovery(Instant now)
+{
+    count(SLUICE_CNT_fast_retransmits);
+    if (rec.sack)
+        count(SLUICE_CNT_sack_recoveries);
+    save_undo();
+    uint32_t flight = outstanding() - board.sacked();
+    cc.ssthresh = cc.ops->loss(&cc, flight, now.us());
+    rec.recover_fs = greatest<uint32_t>(flight, 1);
+    rec.prr_delivered = rec.prr_out = 0;
+    rec.high = snd.nxt;
+    rec.state = RecoveryState::Recovery;
+    rec.probe_outstanding = false;
+}
+
+// RFC 5681 3.1 and RFC 6298 5.5: a timeout ends all trust in what is out.
+void Connection::enter_loss(Instant now)
+{
+    bool fresh = rec.state != RecoveryState::Loss || snd.una >= rec.high;
+    if (fresh) {
+        if (rec.state != RecoveryState::Recovery || !rec.undo_valid)
+            save_undo();
+        cc.ssthresh = cc.ops->loss(&cc, outstanding(), now.us());
+    }
+    if (board.head_sacked()) {
+        count(SLUICE_CNT_sack_reneged);
+        board.forget_sacks();
+    }
+    rec.state = RecoveryState::Loss;
+    rec.high = snd.nxt;
+    rec.duplicate_acks = 0;
+    rec.probe_outstanding = false;
+    board.mark_all_lost();
+    cc.cwnd = snd.mss;
+    if (cc.ops->timeout)
+        cc.ops->timeout(&cc, now.us());
+}
+
+void Connection::leave_episode()
+{
+    if (rec.state == RecoveryState::Recovery)
+        cc.cwnd = greatest<uint32_t>(cc.ssthresh, snd.mss);
+    if (rec.window_persist && --rec.window_persist == 0)
+        rec.window_steps = 1;
+    rec.state = board.sacked() ? RecoveryState::Disorder : RecoveryState::Open;
+    rec.duplicate_acks = 0;
+    rec.undo_valid = false;
+}
+
+bool Connection::try_undo(const sluice_segment* seg, bool advanced, Instant now)
+{
+    if (!rec.undo_valid || !rec.has_retrans_stamp || rec.state < RecoveryState::Recovery)
+        return false;
+    bool by_timestamp = advanced && ts.on && seg->has_timestamp && seg->ts_echo &&
+                        static_cast<int32_t>(seg->ts_echo - rec.retrans_stamp) < 0;
+    bool by_dsack = rec.undo_retransmitted == 0;
+    if (!by_timestamp && !by_dsack)
+        return false;
+    undo(now);
+    return true;
+}
+
+void Connection::undo(Instant now)
+{
+    count(SLUICE_CNT_spurious_undone);
+    board.forget_losses();
+    cc.cwnd = greatest(cc.cwnd, rec.undo_cwnd);
+    cc.ssthresh = greatest(cc.ssthresh, rec.undo_ssthresh);
+    rec.state = board.sacked() ? RecoveryState::Disorder : RecoveryState::Open;
+    rec.duplicate_acks = 0;
+    rec.undo_valid = false;
+    timers.backoff = 0;
+    if (cc.ops->undo)
+        cc.ops->undo(&cc, now.us());
+}
+
+// A hole that was filled without a retransmission was reordering, as deep as
+// what had been SACKed above it (RFC 8985 6.2.3, RFC 4653 in spirit).
+void Connection::note_reordering(const Delivery& d, Sequence highest)
+{
+    if (!d.reordered || !rec.sack || highest <= d.reordered_at)
+        return;
+    uint32_t depth = (highest - d.reordered_at + snd.mss - 1) / snd.mss;
+    depth = least<uint32_t>(depth, static_cast<uint32_t>(config->max_reordering));
+    count(SLUICE_CNT_reordering_seen);
+    tally.reorders++;
+    rec.reordering_seen = true;
+    rec.reordering = greatest(rec.reordering, static_cast<uint16_t>(depth));
+}
+
+void Connection::proportional_rate(const Delivery& d, bool advanced, bool newly_lost)
+{
+    uint32_t delivered = d.bytes ? d.bytes : rec.sack ? 0 : snd.mss;
+    uint32_t pipe = in_flight();
+    rec.prr_delivered += delivered;
+    uint32_t room;
+    if (pipe > cc.ssthresh) {
+        uint64_t share = (static_cast<uint64_t>(rec.prr_delivered) * cc.ssthresh + rec.recover_fs - 1) /
+                         rec.recover_fs;
+        room = share > rec.prr_out ? static_cast<uint32_t>(share - rec.prr_out) : 0;
+    } else {
+        uint32_t behind = rec.prr_delivered > rec.prr_out ? rec.prr_delivered - rec.prr_out : 0;
+        uint32_t limit = greatest(behind, delivered);
+        if (advanced && !newly_lost)
+            limit += snd.mss;
+        room = least(cc.ssthresh - pipe, limit);
+    }
+    if (rec.prr_out == 0)
+        room = greatest<uint32_t>(room, snd.mss);
+    cc.cwnd = greatest<uint32_t>(pipe + room, snd.mss);
+}
+
+void Connection::recover(const Delivery& d, bool advanced, bool duplicate, Instant now)
+{
+    if (duplicate) {
+        rec.duplicate_acks++;
+    } else if (!rec.sack && advanced) {
+        uint32_t segments = d.bytes / snd.mss;
+        rec.duplicate_acks -= least(rec.duplicate_acks, greatest(segments, 1u) - 1);
+        if (rec.state < RecoveryState::Recovery)
+            rec.duplicate_acks = 0;
+    }
+    bool partial = advanced && rec.state >= RecoveryState::Recovery && snd.una < rec.high;
+    if (rec.state >= RecoveryState::Recovery && snd.una >= rec.high)
+        leave_episode();
+    bool newly_lost = detect_losses(now);
+    if (!rec.sack && board.reserve(handle(), 2)) {
+        bool third = rec.state < RecoveryState::Recovery &&
+                     rec.duplicate_acks >= rec.reordering && snd.una >= rec.high;
+        if (third || (partial && rec.state == RecoveryState::Recovery)) {
+            board.mark_head_lost(snd.mss);
+            newly_lost = true;
+        }
+    }
+    if (board.has_lost() && rec.state < RecoveryState::Recovery)
+        enter_recovery(now);
+    if (rec.state == RecoveryState::Recovery)
+        proportional_rate(d, advanced, newly_lost);
+    else if (rec.state != RecoveryState::Loss)
+        rec.state = board.sacked() || rec.duplicate_acks ? RecoveryState::Disorder
+                                                          : RecoveryState::Open;
+}
+
+// RFC 8985 7.4: did the probe repair a loss that nobody noticed?
+void Connection::loss_probe_acked(Sequence seg_ack, bool dsack)
+{
+    if (!rec.probe_outstanding || seg_ack < rec.probe_high)
+        return;
+    rec.probe_outstanding = false;
+    if (!rec.probe_retransmitted || dsack || seg_ack == rec.probe_high ||
+        rec.state >= RecoveryState::Recovery)
+        return;
+    cc.ssthresh = cc.ops->loss(&cc, outstanding(), rec.rack_sent.us());
+    cc.cwnd = least(cc.cwnd, cc.ssthresh);
+}
+
+} // namespace sluice
