@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Where kernels differ. Each difference has a probe in kmod/compat, whose
+ * answer arrives in sluice_compat.h; it is turned into one name here, so that
+ * no function body elsewhere holds an #if.
+ */
+#ifndef SLUICE_LINUX_COMPAT_H
+#define SLUICE_LINUX_COMPAT_H
+
+#include <linux/ipv6.h>
+#include <linux/skbuff.h>
+#include <net/genetlink.h>
+#include <net/inet_sock.h>
+#include <net/sock.h>
+
+#include "sluice_compat.h"
+
+#ifdef SLUICE_HAVE_GSO_H
+#include <net/gso.h>		/* skb_gso_segment() */
+#endif
+#ifdef SLUICE_HAVE_PROTO_MEMORY_H
+#include <net/proto_memory.h>	/* sk_under_memory_pressure() and its kin */
+#endif
+#ifdef SLUICE_HAVE_RPS_H
+#include <net/rps.h>		/* sock_rps_record_flow() */
+#endif
+#ifdef SLUICE_HAVE_SKBUFF_REF_H
+#include <linux/skbuff_ref.h>	/* skb_frag_ref(), skb_frag_unref() */
+#endif
+
+/*
+ * SLUICE_ACCEPT_OPERATION(name, function): defines `name`, fit for
+ * proto_ops.accept, that calls
+ * int function(struct socket *listener, struct socket *child, int flags, bool kern).
+ */
+#ifdef SLUICE_HAVE_PROTO_ACCEPT_ARG
+#define SLUICE_ACCEPT_OPERATION(name, function)					\
+static int name(struct socket *sock, struct socket *child,			\
+		struct proto_accept_arg *arg)					\
+{										\
+	return function(sock, child, arg->flags, arg->kern);			\
+}
+#else
+#define SLUICE_ACCEPT_OPERATION(name, function)					\
+static int name(struct socket *sock, struct socket *child, int flags, bool kern)	\
+{										\
+	return function(sock, child, flags, kern);				\
+}
+#endif
+
+/*
+ * SLUICE_PROTO_ACCEPT(name, function): the same for proto.accept, with
+ * struct sock *function(struct sock *listener, int flags, int *error, bool kern).
+ */
+#ifdef SLUICE_HAVE_PROTO_ACCEPT_ARG
+#define SLUICE_PROTO_ACCEPT(name, function)					\
+static struct sock *name(struct sock *sk, struct proto_accept_arg *arg)		\
+{										\
+	return function(sk, arg->flags, &arg->err, arg->kern);			\
+}
+#else
+#define SLUICE_PROTO_ACCEPT(name, function)					\
+static struct sock *name(struct sock *sk, int flags, int *error, bool kern)	\
+{										\
+	return function(sk, flags, error, kern);				\
+}
+#endif
+
+/*
+ * SLUICE_PROTO_IOCTL(name, function): defines `name`, fit for proto.ioctl,
+ * that calls int function(struct sock *sk, int command, int *answer) for
+ * commands that answer with an int.
+ */
+#ifdef SLUICE_HAVE_PROTO_IOCTL_KARG
+#define SLUICE_PROTO_IOCTL(name, function)					\
+static int name(struct sock *sk, int command, int *answer)			\
+{										\
+	return function(sk, command, answer);					\
+}
+#else
+#define SLUICE_PROTO_IOCTL(name, function)					\
+static int name(struct sock *sk, int command, unsigned long user)		\
+{										\
+	int answer = 0;								\
+	int error = function(sk, command, &answer);				\
+										\
+	return error ? error : put_user(answer, (int __user *)user);		\
+}
+#endif
+
+/*
+ * In an initializer of struct proto (no comma after it), for a socket type
+ * whose member `member` is its struct ipv6_pinfo. Kernels without the offset
+ * look at the object's end, so it must also be the last member.
+ */
+#ifdef SLUICE_HAVE_PROTO_IPV6_PINFO_OFFSET
+#define SLUICE_PROTO_IPV6_PINFO(type, member)					\
+	.ipv6_pinfo_offset = offsetof(type, member),
+#else
+#define SLUICE_PROTO_IPV6_PINFO(type, member)
+#endif
+
+/*
+ * The switches of setsockopt(IPPROTO_IP and IPPROTO_IPV6) that a transport
+ * looks at. sluice_inet_defaults() and sluice_inet6_defaults() set what
+ * inet_create() and inet6_create() give a new socket.
+ */
+#ifdef SLUICE_HAVE_INET_FLAGS
+static inline bool sluice_inet_recverr(const struct sock *sk)
+{
+	return inet_test_bit(RECVERR, sk);
+}
+
+static inline void sluice_inet_defaults(struct sock *sk)
+{
+	inet_set_bit(MC_LOOP, sk);
+	inet_set_bit(MC_ALL, sk);
+}
+#else
+static inline bool sluice_inet_recverr(const struct sock *sk)
+{
+	return inet_sk(sk)->recverr;
+}
+
+static inline void sluice_inet_defaults(struct sock *sk)
+{
+	inet_sk(sk)->mc_loop = 1;
+	inet_sk(sk)->mc_all = 1;
+}
+#endif
+
+#ifdef SLUICE_HAVE_INET6_FLAGS
+static inline bool sluice_inet6_recverr(const struct sock *sk)
+{
+	return inet6_test_bit(RECVERR6, sk);
+}
+
+/* IPV6_FLOWINFO_SEND: sin6_flowinfo of connect() is the flow label. */
+static inline bool sluice_inet6_sends_flow(const struct sock *sk)
+{
+	return inet6_test_bit(SNDFLOW, sk);
+}
+
+/* IPV6_FLOWLABEL_MGR's reflection: answer with the peer's flow label. */
+static inline bool sluice_inet6_reflects_flow(const struct sock *sk)
+{
+	return inet6_test_bit(REPFLOW, sk);
+}
+
+static inline void sluice_inet6_defaults(struct sock *sk)
+{
+	inet6_set_bit(MC6_LOOP, sk);
+	inet6_set_bit(MC6_ALL, sk);
+}
+#else
+static inline bool sluice_inet6_recverr(const struct sock *sk)
+{
+	return inet6_sk(sk)->recverr;
+}
+
+static inline bool sluice_inet6_sends_flow(const struct sock *sk)
+{
+	return inet6_sk(sk)->sndflow;
+}
+
+static inline bool sluice_inet6_reflects_flow(const struct sock *sk)
+{
+	return inet6_sk(sk)->repflow;
+}
+
+static inline void sluice_inet6_defaults(struct sock *sk)
+{
+	inet6_sk(sk)->mc_loop = 1;
+	inet6_sk(sk)->mc_all = 1;
+}
+#endif
+
+/* The attributes of a generic netlink dump request; NULL entries for absent ones. */
+#ifdef SLUICE_HAVE_GENL_DUMP_INFO
+static inline struct nlattr **sluice_dump_attributes(struct netlink_callback *cb)
+{
+	return genl_info_dump(cb)->attrs;
+}
+#else
+static inline struct nlattr **sluice_dump_attributes(struct netlink_callback *cb)
+{
+	return genl_dumpit_info(cb)->attrs;
+}
+#endif
+
+/*
+ * Appends up to `length` bytes of the pages behind `from` to skb without
+ * copying (MSG_SPLICE_PAGES). Returns bytes, or -EOPNOTSUPP where sendmsg()
+ * can't do that: copy instead.
+ */
+#ifdef SLUICE_HAVE_SKB_SPLICE_FROM_ITER
+static inline ssize_t sluice_splice(struct sk_buff *skb, struct iov_iter *from, ssize_t length,
+				    gfp_t gfp)
+{
+	return skb_splice_from_iter(skb, from, length, gfp);
+}
+#else
+static inline ssize_t sluice_splice(struct sk_buff *skb, struct iov_iter *from, ssize_t length,
+				    gfp_t gfp)
+{
+	return -EOPNOTSUPP;
+}
+#endif
+
+/* When skb is to leave, CLOCK_MONOTONIC, for fq to pace by. */
+#ifdef SLUICE_HAVE_SKB_TSTAMP_TYPE
+static inline void sluice_set_departure(struct sk_buff *skb, ktime_t departure)
+{
+	skb_set_delivery_time(skb, departure, SKB_CLOCK_MONOTONIC);
+}
+#else
+static inline void sluice_set_departure(struct sk_buff *skb, ktime_t departure)
+{
+	skb_set_delivery_time(skb, departure, true);
+}
+#endif
+
+#endif /* SLUICE_LINUX_COMPAT_H */
