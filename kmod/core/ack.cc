@@ -73,11 +73,15 @@ bool Connection::take_sacks(const sluice_segment& seg, Sequence seg_ack, Deliver
     if (dsack) {
         count(SLUICE_CNT_dsack_in);
         tally.dsacks++;
-        uint32_t bytes = Sequence(seg.sack[0].end) - Sequence(seg.sack[0].start);
-        rec.undo_retransmitted -= least<uint64_t>(rec.undo_retransmitted, bytes);
-        if (rec.window_steps < 255)
-            rec.window_steps++;
-        rec.window_persist = 16;
+        Sequence end(seg.sack[0].end);
+        uint32_t bytes = end - Sequence(seg.sack[0].start);
+        // More reports than retransmissions: it is the network that duplicates.
+        if (tally.dsacks <= tally.retrans && end > rec.undo_from) {
+            rec.undo_retransmitted -= least<uint64_t>(rec.undo_retransmitted, bytes);
+            if (rec.window_steps < 255)
+                rec.window_steps++;
+            rec.window_persist = 16;
+        }
     }
     for (uint8_t i = dsack ? 1 : 0; i < seg.sack_count; i++) {
         Sequence start(seg.sack[i].start), end(seg.sack[i].end);

@@ -210,6 +210,7 @@ struct Connection {
     // input.cc
     void segment(sluice_segment& seg, Instant now);
     void segment_synchronized(sluice_segment& seg, Instant now);
+    void note_timestamp(const sluice_segment& seg, Instant now);
     bool timestamp_acceptable(const sluice_segment& seg, Instant now);
     bool sequence_acceptable(const sluice_segment& seg) const;
     void answer_unacceptable(const sluice_segment& seg, Instant now);

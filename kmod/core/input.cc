@@ -42,6 +42,19 @@ bool Connection::timestamp_acceptable(const sluice_segment& seg, Instant now)
     return now - ts.recent_at > paws_age;
 }
 
+// TS.Recent (RFC 7323 4.3), except from payload that is wholly old: a
+// retransmission that overtook what was sent before it would make PAWS reject
+// all of that.
+void Connection::note_timestamp(const sluice_segment& seg, Instant now)
+{
+    bool old = seg.length && Sequence(seg.seq) + seg.length <= rcv.nxt;
+    if (old || Sequence(seg.seq) > rcv.wup ||
+        static_cast<int32_t>(seg.ts_value - ts.recent) < 0)
+        return;
+    ts.recent = seg.ts_value;
+    ts.recent_at = now;
+}
+
 // Wider than RFC 9293 by what was acknowledged last: old data whose ACK was
 // lost passes, is found duplicate, and is acknowledged.
 bool Connection::sequence_acceptable(const sluice_segment& seg) const
@@ -136,11 +149,8 @@ void Connection::segment_synchronized(sluice_segment& seg, Instant now)
     }
     timers.last_receive = now;
     timers.keepalive_probes = 0;
-    if (ts.on && seg.has_timestamp && Sequence(seg.seq) <= rcv.wup &&
-        static_cast<int32_t>(seg.ts_value - ts.recent) >= 0) {
-        ts.recent = seg.ts_value;
-        ts.recent_at = now;
-    }
+    if (ts.on && seg.has_timestamp)
+        note_timestamp(seg, now);
     if (!acknowledgment(seg, now) || state == State::Closed)
         return;
     if (seg.length || (seg.flags & SLUICE_FIN))
