@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Local ports: who uses which one, and whether one more may (RFC 9293 3.9.1,
+ * SO_REUSEADDR and SO_REUSEPORT as Linux TCP has them).
+ */
+#ifndef SLUICE_LINUX_PORTS_H
+#define SLUICE_LINUX_PORTS_H
+
+#include <linux/in6.h>
+#include <linux/list.h>
+#include <linux/types.h>
+#include <net/sock.h>
+
+struct sluice_port;
+
+/* One use of a port, inside of a socket or a TIME_WAIT. All under the port's lock. */
+struct sluice_port_user {
+	struct hlist_node node;
+	struct sluice_port *port;	/* NULL: none */
+	struct sock *sk;		/* NULL: TIME_WAIT, described by what follows */
+	struct in6_addr address;	/* local; IPv4 as v4-mapped, :: any */
+	int device;			/* SO_BINDTODEVICE, 0 any */
+	bool reuse;			/* SO_REUSEADDR when it began */
+};
+
+void sluice_ports_init(void);
+
+/*
+ * proto.get_port: gives sk the port `number`, or an ephemeral one for 0; sk
+ * may have it already (listen), then it is only checked. Socket lock held.
+ * 0, 1 (-EADDRINUSE to the caller's caller), -ENOMEM.
+ */
+int sluice_port_get(struct sock *sk, unsigned short number);
+/* An accepted connection uses its listener's port too. 0, -ENOENT when it has none any more. */
+int sluice_port_inherit(struct sock *child, const struct sock *listener);
+/* A TIME_WAIT takes over from its connection. */
+void sluice_port_hand_over(struct sock *sk, struct sluice_port_user *to);
+void sluice_port_put(struct sluice_port_user *user);
+
+/*
+ * The ephemeral port for a connect() of a socket that isn't bound: finds one
+ * where `try` says 0 (it enters the connection in the demultiplexer), -EEXIST
+ * to go on with the next, or an error to return. -EADDRNOTAVAIL: none left.
+ */
+int sluice_port_connect(struct sock *sk, u32 offset, int (*try)(struct sock *sk, u16 port));
+
+#endif /* SLUICE_LINUX_PORTS_H */
