@@ -62,7 +62,7 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-define help-text
+define HELP
 make            the module for the running kernel, and the tools
 make module     build/kmod/<kernel>/sluice.ko
 make tools      build/tools/sluice; also: make lib, make lab (the simulator)
@@ -80,7 +80,7 @@ make clean      removes build/
 KERNEL=6.1, 6.12, uml or uml-debug picks one of the kernels that the tests use;
 KDIR=/lib/modules/.../build picks any other. V=1 shows commands.
 endef
-export help-text
+export HELP
 
 help:
-	@echo "$$help-text"
+	@echo "$$HELP"
