@@ -6,6 +6,7 @@
  */
 #include <linux/module.h>
 #include <linux/sock_diag.h>
+#include <net/ipv6.h>
 #include <net/netlink.h>
 #include <net/sock.h>
 
