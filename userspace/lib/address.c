@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Addresses as text. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "libsluice.h"
+
+/* Splits at the colon that precedes the port; brackets guard IPv6. */
+static const char *split(const char *text, char *host, size_t size, const char **port)
+{
+	const char *end, *from = text;
+
+	if (*text == '[') {
+		end = strchr(text, ']');
+		if (!end || end[1] != ':')
+			return "an IPv6 address is written [address]:port";
+		from = text + 1;
+		*port = end + 2;
+	} else {
+		end = strrchr(text, ':');
+		if (end && strchr(text, ':') != end)
+			return "an IPv6 address is written [address]:port";
+		*port = end ? end + 1 : text;
+		if (!end)
+			end = text;
+	}
+	if ((size_t)(end - from) >= size)
+		return "the host name is too long";
+	memcpy(host, from, end - from);
+	host[end - from] = '\0';
+	if (!**port)
+		return "the port is missing";
+	return NULL;
+}
+
+const char *sluice_parse_address(const char *text, uint16_t family, bool passive,
+				 struct sockaddr_sluice *out)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_family = AF_INET6 };
+	struct addrinfo *found;
+	const char *port, *wrong;
+	char host[256];
+	int error;
+
+	wrong = split(text, host, sizeof(host), &port);
+	if (wrong)
+		return wrong;
+	if (!host[0] && !passive)
+		return "the host is missing";
+	hints.ai_flags = AI_V4MAPPED | AI_ALL | (passive ? AI_PASSIVE : 0);
+	error = getaddrinfo(host[0] && strcmp(host, "*") ? host : NULL, port, &hints, &found);
+	if (error)
+		return gai_strerror(error);
+	/* sockaddr_sluice has sockaddr_in6's layout. */
+	memcpy(out, found->ai_addr, sizeof(*out));
+	out->ssl_family = family;
+	freeaddrinfo(found);
+	return NULL;
+}
+
+char *sluice_format_address(const uint8_t address[16], uint32_t scope, uint16_t port_be,
+			    char text[SLUICE_ADDRESS_TEXT])
+{
+	char host[INET6_ADDRSTRLEN], zone[IF_NAMESIZE], port[8] = "*";
+	struct in6_addr a;
+
+	memcpy(&a, address, sizeof(a));
+	if (port_be)
+		snprintf(port, sizeof(port), "%u", ntohs(port_be));
+	if (IN6_IS_ADDR_UNSPECIFIED(&a)) {
+		snprintf(text, SLUICE_ADDRESS_TEXT, "*:%s", port);
+	} else if (IN6_IS_ADDR_V4MAPPED(&a)) {
+		inet_ntop(AF_INET, &address[12], host, sizeof(host));
+		snprintf(text, SLUICE_ADDRESS_TEXT, "%s:%s", host, port);
+	} else {
+		inet_ntop(AF_INET6, &a, host, sizeof(host));
+		if (scope && IN6_IS_ADDR_LINKLOCAL(&a) && if_indextoname(scope, zone))
+			snprintf(text, SLUICE_ADDRESS_TEXT, "[%s%%%s]:%s", host, zone, port);
+		else
+			snprintf(text, SLUICE_ADDRESS_TEXT, "[%s]:%s", host, port);
+	}
+	return text;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* sock_diag, by libmnl: the list of Sluice's sockets. */
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <string.h>
+#include <time.h>
+
+#include "libsluice.h"
+
+struct listing {
+	sluice_socket_fn fn;
+	void *data;
+};
+
+/* Copies what both sides know; older or newer ends differ in length only. */
+static void copy_known(void *to, size_t size, const struct nlattr *attribute)
+{
+	size_t length = mnl_attr_get_payload_len(attribute);
+
+	memcpy(to, mnl_attr_get_payload(attribute), length < size ? length : size);
+}
+
+static int on_attribute(const struct nlattr *attribute, void *data)
+{
+	struct sluice_socket *s = data;
+
+	switch (mnl_attr_get_type(attribute)) {
+	case SLUICE_DIAG_INFO:
+		copy_known(&s->info, sizeof(s->info), attribute);
+		s->has_info = true;
+		break;
+	case SLUICE_DIAG_CONG:
+		copy_known(s->cc, sizeof(s->cc) - 1, attribute);
+		break;
+	case SLUICE_DIAG_MEMINFO:
+		copy_known(s->meminfo, sizeof(s->meminfo), attribute);
+		s->has_meminfo = true;
+		break;
+	case SLUICE_DIAG_SHUTDOWN:
+		s->shutdown = mnl_attr_get_u8(attribute);
+		break;
+	}
+	return MNL_CB_OK;
+}
+
+static int on_message(const struct nlmsghdr *nlh, void *data)
+{
+	struct listing *l = data;
+	struct sluice_socket s = { 0 };
+
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(s.msg))
+		return MNL_CB_OK;
+	memcpy(&s.msg, mnl_nlmsg_get_payload(nlh), sizeof(s.msg));
+	mnl_attr_parse(nlh, sizeof(s.msg), on_attribute, &s);
+	l->fn(&s, l->data);
+	return MNL_CB_OK;
+}
+
+static int dump(struct mnl_socket *socket, uint16_t family, uint32_t states, uint16_t ext,
+		struct listing *l)
+{
+	char buffer[32768];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
+	unsigned int seq = time(NULL);
+	struct sluice_diag_req *request;
+	ssize_t length;
+	int more = MNL_CB_OK;
+
+	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	nlh->nlmsg_seq = seq;
+	request = mnl_nlmsg_put_extra_header(nlh, sizeof(*request));
+	request->family = family;
+	request->states = states;
+	request->ext = ext;
+	if (mnl_socket_sendto(socket, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	while (more > MNL_CB_STOP) {
+		length = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
+		if (length < 0)
+			return -errno;
+		more = mnl_cb_run(buffer, length, seq, mnl_socket_get_portid(socket), on_message, l);
+	}
+	return more < 0 ? -errno : 0;
+}
+
+int sluice_each_socket(uint16_t family, uint32_t states, uint16_t ext, sluice_socket_fn fn,
+		       void *data)
+{
+	struct listing l = { fn, data };
+	struct mnl_socket *socket = mnl_socket_open(NETLINK_SOCK_DIAG);
+	int error;
+
+	if (!socket)
+		return -errno;
+	error = mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 ? -errno
+		: dump(socket, family, states, ext, &l);
+	mnl_socket_close(socket);
+	return error;
+}
