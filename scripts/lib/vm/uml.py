@@ -12,7 +12,7 @@ def command(options, channel_fd, run_file):
         raise VmError("user-mode Linux runs one CPU")
     words = [kernel_question("path", options.kernel), f"mem={options.mem or '1G'}",
              "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
-             f"init={GUEST}/uml-init", "stderr=1", "con=null", f"ssl0=fd:{channel_fd}", "ssl=null",
+             f"init={GUEST}/uml-init", "stderr=1", "con0=null,fd:2", "con=null", f"ssl0=fd:{channel_fd}", "ssl=null",
              "loglevel=7", "panic=-1", "oops=panic",
              f"SLUICE_RUN={run_file}", f"SLUICE_GUEST={GUEST}"]
     if options.time_travel:
