@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+// The path's behaviour.
+#include "link.h"
+
+namespace sluice::lab
+{
+
+namespace
+{
+constexpr uint32_t ip_header = 20;
+}
+
+void Link::deliver(Packet packet, uint64_t when)
+{
+    sim_.at(when, [this, p = std::move(packet)]() mutable {
+        if (receiver)
+            receiver(std::move(p));
+    });
+}
+
+void Link::send(Packet packet)
+{
+    sent++;
+    if (observer)
+        observer(packet);
+    if (set.mtu && packet.bytes.size() > set.mtu) {
+        lost++;
+        return;
+    }
+    bursting_ = bursting_ ? sim_.chance(0.5) : sim_.chance(set.burst_loss);
+    if ((drop && drop(packet)) || bursting_ || sim_.chance(set.loss)) {
+        lost++;
+        return;
+    }
+    uint64_t leaves = sim_.now();
+    if (set.rate > 0) {
+        if (*waiting_ >= set.queue) {
+            queue_drops++;
+            return;
+        }
+        double takes = (packet.bytes.size() + ip_header) * 1e6 / set.rate;
+        leaves = std::max(leaves, free_at_) + static_cast<uint64_t>(takes);
+        free_at_ = leaves;
+        ++*waiting_;
+        sim_.at(leaves, [waiting = waiting_] { --*waiting; });
+    }
+    if (sim_.chance(set.corrupt)) {
+        packet.bytes[sim_.below(packet.bytes.size())] ^= 1u << sim_.below(8);
+        packet.corrupted = true;
+    }
+    uint64_t arrives = leaves + set.delay + sim_.below(set.jitter + 1);
+    if (sim_.chance(set.reorder))
+        arrives = leaves;
+    if (sim_.chance(set.duplicate))
+        deliver(packet, arrives + sim_.below(1000));
+    deliver(std::move(packet), arrives);
+}
+
+} // namespace sluice::lab

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+// One direction of a path: a rate with a queue, a delay, and everything that
+// can happen to a packet on the way.
+#ifndef SLUICE_LAB_LINK_H
+#define SLUICE_LAB_LINK_H
+
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "simulation.h"
+
+namespace sluice::lab
+{
+
+// A segment as it travels: header and payload. The checksum is the laboratory's.
+struct Packet {
+    std::vector<uint8_t> bytes;
+    bool corrupted = false; // somebody changed it: the receiver's checksum fails
+    uint8_t ecn = 0;
+    uint16_t gso_size = 0, gso_segs = 0;
+};
+
+struct LinkSettings {
+    double rate = 0;          // bytes per second; 0: infinite
+    uint64_t delay = 1000;    // microseconds
+    uint64_t jitter = 0;      // uniform, added; reorders when it exceeds the spacing
+    uint32_t queue = 1000;    // packets that wait for the rate
+    uint32_t mtu = 0;         // header + payload at most; 0: any
+    double loss = 0;
+    double burst_loss = 0;    // a loss takes the following ones too with 1/2 each
+    double duplicate = 0;
+    double reorder = 0;       // overtakes: no delay
+    double corrupt = 0;
+};
+
+class Link
+{
+public:
+    Link(Simulation& sim, LinkSettings settings) : sim_(sim), set(settings) {}
+
+    // What arrives goes here.
+    std::function<void(Packet)> receiver;
+    // True drops the packet: tests choose their losses by hand.
+    std::function<bool(const Packet&)> drop;
+    // Sees every packet that was sent.
+    std::function<void(const Packet&)> observer;
+
+    void send(Packet packet);
+
+private:
+    Simulation& sim_;
+
+public:
+    LinkSettings set;
+    uint64_t sent = 0, lost = 0, queue_drops = 0;
+
+private:
+    void deliver(Packet packet, uint64_t when);
+    uint64_t free_at_ = 0;
+    bool bursting_ = false;
+    std::shared_ptr<uint32_t> waiting_ = std::make_shared<uint32_t>(0);
+};
+
+} // namespace sluice::lab
+
+#endif

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+// The second host of the core, in virtual time: a machine (Stack) with its
+// tables, and its sockets. It does what kmod/linux does, on byte vectors.
+#ifndef SLUICE_LAB_STACK_H
+#define SLUICE_LAB_STACK_H
+
+#include <deque>
+#include <array>
+#include <list>
+#include <map>
+#include <string>
+
+#include "cc.h"
+#include "connection.h"
+#include "host.h"
+#include "link.h"
+#include "simulation.h"
+
+namespace sluice::lab
+{
+
+class Stack;
+
+// The core's object first: host functions get from it to the socket.
+struct SocketStorage {
+    sluice_conn conn;
+};
+
+class Socket : public SocketStorage
+{
+public:
+    explicit Socket(Stack& stack);
+    ~Socket();
+    Socket(const Socket&) = delete;
+    Socket& operator=(const Socket&) = delete;
+
+    void connect(uint16_t remote_port);
+    void listen(uint16_t port, uint32_t backlog = 128);
+    Socket* accept(); // nullptr: nothing there
+    // Takes what fits the send buffer; returns how much.
+    size_t write(const std::vector<uint8_t>& bytes, bool more = false);
+    std::vector<uint8_t> read(size_t most);
+    void shutdown();
+    // The application is done with it; the stack keeps it while it must.
+    void close();
+    void abort();
+    void set(sluice_option option, uint64_t value);
+
+    sluice_state state() const { return sluice_conn_state(&conn); }
+    sluice_info info() const;
+    size_t readable() const { return received.size(); }
+    size_t send_room() const { return sent_bytes.size() < send_buffer ? send_buffer - sent_bytes.size() : 0; }
+    bool end_of_input() const { return fin && received.empty(); }
+
+    Stack& stack;
+    uint16_t local_port = 0, remote_port = 0;
+    size_t send_buffer = 1 << 18;
+    size_t receive_buffer = 1 << 18;
+    int error = 0, soft_error = 0;
+    bool connected = false, fin = false, closed = false, orphan = false, time_wait = false;
+    unsigned events = 0;
+    std::function<void(Socket&)> on_event;
+    std::vector<std::pair<sluice_state, sluice_state>> states; // every transition
+
+    // What the core's host functions work on.
+    std::deque<uint8_t> sent_bytes;
+    std::deque<uint8_t> received;
+    std::map<uint32_t, std::vector<uint8_t>> held;
+    size_t held_bytes = 0;
+    uint64_t armed = 0;
+    uint64_t timer_generation = 0;
+    uint32_t wanted_send_buffer = 0, wanted_receive_buffer = 0;
+
+    // A listener.
+    bool listening = false;
+    uint32_t backlog = 0;
+    std::deque<Socket*> ready;
+    bool queued = false; // in a listener's accept queue
+};
+
+// Faults: the nth call from now on fails, once; 0: none.
+struct Faults {
+    uint32_t deliver = 0, resize = 0, transmit = 0;
+    double deliver_chance = 0, resize_chance = 0, transmit_chance = 0;
+};
+
+class Stack
+{
+public:
+    Stack(Simulation& sim, std::string name);
+    ~Stack();
+
+    // The core finds the stack by the address of its configuration.
+    struct Namespace {
+        sluice_config config;
+        Stack* stack;
+    } space;
+    sluice_config& config() { return space.config; }
+    uint64_t counter(sluice_counter which) const { return counters[which]; }
+
+    Socket& socket();
+    void receive(Packet packet);
+    // Puts header and payload on the wire.
+    void transmit(const sluice_reply& reply);
+    sluice_path path(uint16_t local, uint16_t remote) const;
+    // Removes what is closed and nobody owns.
+    void collect();
+
+    Simulation& sim;
+    std::string name;
+    Link* out = nullptr;
+    uint16_t mtu = 1500;
+    uint32_t gso_max = 65535;
+    const sluice_cc_ops* cc = sluice_cc_builtin[0];
+    Faults faults;
+    bool check_invariants = true;
+    bool time_wait_holds = true;
+    std::vector<std::string>* log = nullptr; // packets as text
+    std::array<uint64_t, SLUICE_CNT_MAX> counters{};
+
+    struct HalfOpen {
+        sluice_half_open core;
+        Socket* listener;
+        uint64_t generation;
+    };
+    struct TimeWait {
+        sluice_time_wait core;
+        uint64_t generation;
+    };
+    using Pair = std::pair<uint16_t, uint16_t>; // local, remote port
+    std::map<Pair, Socket*> connections;
+    std::map<Pair, HalfOpen> half_opens;
+    std::map<Pair, TimeWait> time_waits;
+    std::map<uint16_t, Socket*> listeners;
+    std::list<Socket> sockets;
+    uint16_t next_port = 40000;
+    uint64_t generation = 1;
+
+    void keep_time_wait(Pair pair, const sluice_time_wait& t);
+
+private:
+    void to_half_open(Pair pair, sluice_segment& seg);
+    void to_listener(Socket& listener, Pair pair, sluice_segment& seg, uint32_t isn_after);
+    bool to_time_wait(Pair pair, sluice_segment& seg);
+    void arm_half_open(Pair pair);
+    void arm_time_wait(Pair pair);
+    void note(const char* way, const Packet& packet);
+};
+
+// Two machines and the path between them.
+struct Pair {
+    explicit Pair(uint64_t seed = 1, LinkSettings settings = {});
+
+    Simulation sim;
+    Link forth, back; // a -> b, b -> a
+    Stack a, b;
+    std::vector<std::string> log;
+
+    // Connects; returns both ends (client on a).
+    std::pair<Socket*, Socket*> connected(uint16_t port = 80);
+    void verbose(); // logs packets
+};
+
+} // namespace sluice::lab
+
+#endif
