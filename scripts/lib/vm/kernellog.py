@@ -13,7 +13,7 @@ TROUBLE = re.compile(
     r"ref_tracker: |leaked reference|ODEBUG: |general protection fault[,:]|"
     r"Unable to handle kernel|stack-protector: |list_(add|del) corruption|"
     r"Bad page state|Slab cache .*(still|not empty)|Objects remaining in|"
-    r"unable to (mount root|handle)|NULL pointer dereference|Out of memory: |sysctl_\w+ unregistered twice")
+    r"unable to (mount root|handle)|NULL pointer dereference|Out of memory: ")
 
 # Said of a test module on every healthy machine.
 HARMLESS = re.compile(r"(loading out-of-tree module taints|module verification failed)")

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from .common import GUEST, VmError, cache_directory, kernel_question, run_quietly, write_whole
 from .guestfiles import initramfs
+from .sandbox import die_with_parent
+
+SETTINGS = {"channel": "/dev/vport0p1", "channel_is_tty": ""}
 
 QEMU = "qemu-system-x86_64"
-PROBE_SECONDS = 15
+PROBE_SECONDS = 10
 # String copies of the emulated "rep movsb" go byte by byte; the kernel has a
 # faster way when the processor does not advertise fast ones.
 EMULATED_CPU = "max,-erms,-fsrm"
@@ -70,7 +73,7 @@ def command(options, channel_fd, log, run_file):
         arguments += ["nokaslr", "norandmaps"]
     return words + [
         "-smp", str(cpus), "-m", options.mem or "2G",
-        "-chardev", f"file,id=console,path={log}", "-serial", "chardev:console",
+        "-chardev", f"file,id=console,path={log},append=on", "-serial", "chardev:console",
         "-chardev", f"socket,id=channel,fd={channel_fd}", "-device", "virtio-serial-pci",
         "-device", "virtserialport,chardev=channel,name=sluice",
         "-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap",
@@ -78,4 +81,4 @@ def command(options, channel_fd, log, run_file):
     ] + boot(options.kernel, arguments)
 
 
-SETTINGS = {"channel": "/dev/vport0p1", "channel_is_tty": ""}
+confine = die_with_parent
