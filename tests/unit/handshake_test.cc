@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+// Opening (RFC 9293 3.5, 3.10.7.2-4).
+#include <criterion/criterion.h>
+
+#include "lab_test.h"
+
+using namespace sluice;
+using namespace sluice::test;
+
+Test(handshake, both_ends_reach_established)
+{
+    lab::Pair p;
+    auto [client, server] = p.connected();
+    cr_assert(server);
+    cr_assert_eq(client->state(), SLUICE_ESTABLISHED);
+    cr_assert_eq(server->state(), SLUICE_ESTABLISHED);
+    cr_assert_eq(client->states.front().second, SLUICE_SYN_SENT);
+    cr_assert_eq(server->states.front().second, SLUICE_SYN_RECEIVED);
+}
+
+Test(handshake, options_are_agreed_upon)
+{
+    lab::Pair p;
+    auto [client, server] = p.connected();
+    for (Socket* s : {client, server}) {
+        sluice_info i = s->info();
+        cr_assert_eq(i.options, SLUICE_OPT_TIMESTAMPS | SLUICE_OPT_SACK | SLUICE_OPT_WSCALE);
+        cr_assert_eq(i.snd_mss, 1448);
+        cr_assert_eq(i.snd_wscale, i.rcv_wscale);
+    }
+}
+
+Test(handshake, an_option_one_end_lacks_is_off_at_both)
+{
+    lab::Pair p;
+    p.b.config().timestamps = 0;
+    p.b.config().window_scaling = 0;
+    p.b.config().sack = 0;
+    auto [client, server] = p.connected();
+    for (Socket* s : {client, server}) {
+        cr_assert_eq(s->info().options, 0);
+        cr_assert_eq(s->info().snd_mss, 1460);
+        cr_assert_eq(s->info().snd_wscale, 0);
+        cr_assert_eq(s->info().rcv_wscale, 0);
+    }
+    cr_assert(transfer(p, *client, *server, pattern(200000)));
+}
+
+Test(handshake, lost_syn_is_sent_again_after_a_second)
+{
+    lab::Pair p;
+    int n = 0;
+    p.forth.drop = [&](const Packet&) { return n++ == 0; };
+    uint64_t begin = p.sim.now();
+    auto [client, server] = p.connected();
+    cr_assert(server);
+    cr_assert_geq(p.sim.now() - begin, 1000000);
+    cr_assert_lt(p.sim.now() - begin, 1100000);
+    cr_assert_eq(p.a.counter(SLUICE_CNT_syn_retrans), 1);
+}
+
+Test(handshake, lost_syn_ack_is_sent_again)
+{
+    lab::Pair p;
+    int n = 0;
+    p.back.drop = [&](const Packet&) { return n++ == 0; };
+    auto [client, server] = p.connected();
+    cr_assert(client->connected && server);
+}
+
+Test(handshake, lost_last_ack_is_made_good_by_data)
+{
+    lab::Pair p;
+    int n = 0;
+    p.forth.drop = [&](const Packet&) { return n++ == 1; };
+    Socket& listener = p.b.socket();
+    listener.listen(80);
+    Socket& client = p.a.socket();
+    client.connect(80);
+    p.sim.run_until([&] { return client.connected; }, second);
+    client.write(pattern(10));
+    Socket* server = nullptr;
+    cr_assert(p.sim.run_until([&] { return (server = listener.accept()) != nullptr; }, 5 * second));
+    cr_assert(p.sim.run_until([&] { return server->readable() == 10; }, 5 * second));
+}
+
+Test(handshake, connect_gives_up_after_syn_retries)
+{
+    lab::Pair p;
+    p.forth.set.loss = 1;
+    Socket& client = p.a.socket();
+    uint64_t begin = p.sim.now();
+    client.connect(80);
+    p.sim.run_until([&] { return client.closed; }, 1000 * second);
+    cr_assert_eq(client.error, 110);
+    cr_assert_eq(p.forth.sent, 7);
+    uint64_t took = (p.sim.now() - begin) / second;
+    cr_assert_eq(took, 127, "1+2+4+...+64 seconds, not %lu", took);
+}
+
+Test(handshake, closed_port_refuses)
+{
+    lab::Pair p;
+    Socket& client = p.a.socket();
+    client.connect(81);
+    cr_assert(p.sim.run_until([&] { return client.closed; }, second));
+    cr_assert_eq(client.error, 111);
+    cr_assert_eq(p.b.counter(SLUICE_CNT_no_socket), 1);
+}
+
+Test(handshake, simultaneous_open_connects)
+{
+    lab::Pair p;
+    Socket& x = p.a.socket();
+    Socket& y = p.b.socket();
+    p.a.next_port = 1000;
+    p.b.next_port = 2000;
+    x.connect(2000);
+    y.connect(1000);
+    cr_assert(p.sim.run_until([&] { return x.connected && y.connected; }, 10 * second));
+    cr_assert_eq(x.states[1].second, SLUICE_SYN_RECEIVED);
+    cr_assert_eq(y.states[1].second, SLUICE_SYN_RECEIVED);
+    cr_assert(transfer(p, x, y, pattern(50000)));
+    cr_assert(transfer(p, y, x, pattern(50000, 2)));
+}
+
+Test(handshake, syn_ack_for_another_syn_is_reset)
+{
+    Scripted peer;
+    peer.nxt = peer.isn;
+    peer.socket = &peer.stack.socket();
+    peer.socket->connect(9);
+    peer.rcv = peer.last().seq + 1;
+    peer.sent.clear();
+    peer.send(SLUICE_SYN | SLUICE_ACK, {}, 0, 5); // acknowledges what was never sent
+    cr_assert(peer.last().flags & SLUICE_RST);
+    cr_assert_eq(peer.socket->state(), SLUICE_SYN_SENT);
+}
+
+Test(handshake, reset_without_ack_does_not_refuse)
+{
+    Scripted peer;
+    peer.socket = &peer.stack.socket();
+    peer.socket->connect(9);
+    peer.send(SLUICE_RST);
+    cr_assert_eq(peer.socket->state(), SLUICE_SYN_SENT);
+}
+
+Test(handshake, old_duplicate_syn_leaves_an_established_connection_alone)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.send(SLUICE_SYN, {}, -5000);
+    cr_assert_eq(peer.socket->state(), SLUICE_ESTABLISHED);
+    cr_assert_eq(peer.last().flags, SLUICE_ACK);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_syn_in_window), 1);
+}
+
+Test(handshake, sequence_numbers_begin_apart_for_each_pair)
+{
+    lab::Pair p;
+    auto [c1, s1] = p.connected(80);
+    auto [c2, s2] = p.connected(81);
+    cr_assert_neq(of(&c1->conn).snd.iss.value(), of(&c2->conn).snd.iss.value());
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+// Retransmission by timeout (RFC 6298) and its limits.
+#include <criterion/criterion.h>
+
+#include "lab_test.h"
+
+using namespace sluice;
+using namespace sluice::test;
+
+Test(retransmit, timeout_sends_the_oldest_segment_again)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.socket->write(pattern(100));
+    cr_assert_eq(peer.data_segments(), 1);
+    peer.run(2 * second);
+    cr_assert_geq(peer.data_segments(), 2);
+    cr_assert_eq(peer.sent[0].seq, peer.sent[1].seq);
+    cr_assert(peer.sent[0].data == peer.sent[1].data);
+    cr_assert_geq(peer.stack.counter(SLUICE_CNT_rto_timeouts), 1);
+}
+
+Test(retransmit, timeout_doubles)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.socket->write(pattern(100));
+    peer.run(30 * second);
+    cr_assert_geq(peer.sent.size(), 6);
+    for (size_t i = 3; i < peer.sent.size(); i++) {
+        uint64_t before = peer.sent[i - 1].when - peer.sent[i - 2].when;
+        uint64_t after = peer.sent[i].when - peer.sent[i - 1].when;
+        cr_assert_eq(after, 2 * before, "interval %zu: %lu after %lu", i, after, before);
+    }
+}
+
+Test(retransmit, timeout_never_exceeds_the_greatest)
+{
+    Scripted peer([](lab::Stack& s) { s.config().rto_max = 2 * second; });
+    peer.open_passive();
+    peer.socket->write(pattern(100));
+    peer.run(60 * second);
+    for (size_t i = 1; i < peer.sent.size(); i++)
+        cr_assert_leq(peer.sent[i].when - peer.sent[i - 1].when, 2 * second);
+}
+
+Test(retransmit, established_connection_gives_up_as_late_as_linux)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.socket->write(pattern(100));
+    uint64_t begin = peer.sim.now();
+    peer.sim.run_until([&] { return peer.socket->closed; }, 2000 * second);
+    uint64_t took = (peer.sim.now() - begin) / second;
+    cr_assert_eq(peer.socket->error, 110);
+    cr_assert(took >= 924 && took <= 1100, "gave up after %lu s", took);
+}
+
+Test(retransmit, user_timeout_gives_up_sooner)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.socket->set(SLUICE_OPTION_USER_TIMEOUT, 5 * second);
+    peer.socket->write(pattern(100));
+    uint64_t begin = peer.sim.now();
+    cr_assert(peer.sim.run_until([&] { return peer.socket->closed; }, 100 * second));
+    cr_assert_lt(peer.sim.now() - begin, 15 * second);
+}
+
+Test(retransmit, window_falls_to_one_segment_and_grows_again)
+{
+    lab::Pair p(3, {.delay = 10000});
+    auto [client, server] = p.connected();
+    transfer(p, *client, *server, pattern(500000));
+    p.forth.set.loss = 1;
+    client->write(pattern(50000));
+    p.sim.run_for(3 * second);
+    cr_assert_eq(client->info().recovery, SLUICE_REC_LOSS);
+    cr_assert_eq(client->info().cwnd, client->info().snd_mss);
+    p.forth.set.loss = 0;
+    cr_assert(p.sim.run_until([&] { return client->info().unacked == 0; }, 60 * second));
+    cr_assert_gt(client->info().cwnd, client->info().snd_mss);
+}
+
+Test(retransmit, no_round_trip_sample_from_a_retransmission)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.socket->write(pattern(100));
+    uint32_t before = peer.socket->info().rtt;
+    peer.run(5 * second);
+    peer.ack();
+    cr_assert_eq(peer.socket->info().rtt, before);
+}
+
+Test(retransmit, acknowledgment_ends_the_backoff)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.socket->write(pattern(100));
+    peer.run(10 * second);
+    cr_assert_gt(peer.socket->info().backoff, 2);
+    peer.ack();
+    cr_assert_eq(peer.socket->info().backoff, 0);
+    cr_assert_eq(peer.socket->info().retransmits, 0);
+}
+
+Test(retransmit, spurious_timeout_is_undone)
+{
+    lab::Pair p(1, {.delay = 20000});
+    auto [client, server] = p.connected();
+    transfer(p, *client, *server, pattern(400000));
+    uint32_t before = client->info().cwnd;
+    // The path stalls for a while and loses nothing.
+    p.forth.set.delay = p.back.set.delay = 900000;
+    client->write(pattern(30000));
+    p.sim.run_until([&] { return client->info().unacked == 0; }, 60 * second);
+    cr_assert_geq(p.a.counter(SLUICE_CNT_rto_timeouts), 1);
+    cr_assert_geq(p.a.counter(SLUICE_CNT_spurious_undone), 1);
+    cr_assert_geq(client->info().cwnd, before / 2);
+}
