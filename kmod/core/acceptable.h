@@ -33,11 +33,10 @@ inline bool in_window(const sluice_segment& seg, Sequence rcv_nxt, uint32_t rcv_
     return start == right && end == right;
 }
 
-// RFC 7323 5.3 R1: never for RST.
+// RFC 7323 5.3 R1. Not for a RST, which its callers judge before.
 inline bool older_than(const sluice_segment& seg, bool timestamp_ok, uint32_t ts_recent)
 {
-    return timestamp_ok && seg.has_timestamp && !(seg.flags & SLUICE_RST) &&
-           static_cast<int32_t>(seg.ts_value - ts_recent) < 0;
+    return timestamp_ok && seg.has_timestamp && static_cast<int32_t>(seg.ts_value - ts_recent) < 0;
 }
 
 // May an unacceptable segment be answered now? Data and FIN always: their

@@ -67,6 +67,22 @@ Test(reno, slow_start_ends_at_ssthresh)
     cr_assert_eq(r.cc.cwnd, 15 * MSS);
 }
 
+Test(reno, what_slow_start_leaves_of_an_ack_counts_in_congestion_avoidance)
+{
+    Reno r(10 * MSS, 15 * MSS);
+    r.acked(8 * MSS); // 5 to ssthresh, 3 beyond
+    for (int i = 0; i < 11; i++)
+        r.acked(MSS);
+    cr_assert_eq(r.cc.cwnd, 15 * MSS);
+    r.acked(MSS);
+    cr_assert_eq(r.cc.cwnd, 16 * MSS);
+    Reno exact(10 * MSS, 15 * MSS);
+    exact.acked(5 * MSS);
+    for (int i = 0; i < 14; i++)
+        exact.acked(MSS);
+    cr_assert_eq(exact.cc.cwnd, 15 * MSS, "what slow start used counted twice");
+}
+
 Test(reno, congestion_avoidance_adds_one_segment_a_window)
 {
     Reno r(20 * MSS, 20 * MSS);
@@ -83,10 +99,10 @@ Test(reno, congestion_avoidance_adds_one_segment_a_window)
 Test(reno, growth_depends_on_bytes_and_not_on_the_number_of_acks)
 {
     Reno small(20 * MSS, 20 * MSS), large(20 * MSS, 20 * MSS);
-    for (int i = 0; i < 400; i++)
+    for (int i = 0; i < 420; i++)
         small.acked(MSS / 4);
-    for (int i = 0; i < 25; i++)
-        large.acked(4 * MSS);
+    for (int i = 0; i < 15; i++)
+        large.acked(7 * MSS);
     cr_assert_eq(small.cc.cwnd, large.cc.cwnd);
 }
 

@@ -266,6 +266,13 @@ Test(wire, option_longer_than_the_header_is_bad)
     }
 }
 
+Test(wire, option_shorter_than_kind_and_length_is_bad)
+{
+    for (int kind = 2; kind < 256; kind++)
+        for (uint8_t length : {0, 1})
+            cr_assert(parsed(with_options({static_cast<uint8_t>(kind), length, 1, 1})).bad_option);
+}
+
 Test(wire, unknown_options_are_skipped)
 {
     for (int kind = 6; kind < 256; kind++) {
