@@ -64,8 +64,9 @@ void write_syn_ack(const HalfOpen& h, sluice_reply& reply, sluice_usec now)
     reply.header_length = write_header(reply.header, f);
 }
 
-void write_ack(const HalfOpen& h, sluice_reply& reply, sluice_usec now)
+void write_ack(const HalfOpen& h, const sluice_config* config, sluice_reply& reply, sluice_usec now)
 {
+    sluice_host_count(config, SLUICE_CNT_segs_out, 1);
     HeaderFields f = header(h, now);
     f.seq = snd_nxt(h).value();
     f.flags = SLUICE_ACK;
@@ -96,7 +97,7 @@ void challenge(const HalfOpen& h, const sluice_config* config, sluice_reply& rep
         return;
     }
     sluice_host_count(config, SLUICE_CNT_challenge_acks, 1);
-    write_ack(h, reply, now);
+    write_ack(h, config, reply, now);
 }
 
 // RFC 5961 3.2: exact, in the window, or nothing.
@@ -141,7 +142,7 @@ void unacceptable(HalfOpen& h, const sluice_config* config, const sluice_segment
 {
     sluice_host_count(config, why, 1);
     if (may_answer(seg, h.last_answer, now))
-        write_ack(h, reply, now);
+        write_ack(h, config, reply, now);
 }
 
 void choose_options(HalfOpen& h, const sluice_config* config, const sluice_segment& syn)
@@ -197,6 +198,7 @@ extern "C" void sluice_half_open_init(sluice_half_open* h, const sluice_conn* li
 
     h->sent = now;
     h->deadline = next_deadline(*h, config, now);
+    sluice_host_count(config, SLUICE_CNT_segs_out, 1);
     write_syn_ack(*h, *syn_ack, now);
 }
 
@@ -220,6 +222,8 @@ extern "C" sluice_half_open_result sluice_half_open_segment(sluice_half_open* h,
     // state that isn't synchronized (RFC 9293 3.5.2, group 2).
     if ((seg.flags & SLUICE_ACK) && Sequence(seg.ack) != snd_nxt(*h)) {
         sluice_host_count(config, SLUICE_CNT_future_ack, 1);
+        sluice_host_count(config, SLUICE_CNT_segs_out, 1);
+        sluice_host_count(config, SLUICE_CNT_resets_out, 1);
         sluice_reset_reply(segment, reply);
         return SLUICE_HALF_OPEN_KEEP;
     }

@@ -140,7 +140,11 @@ struct sluice_transmission {
 	uint32_t mss;			/* payload bytes of each segment but the last; > 0 when length > 0 */
 };
 
-/* A segment without payload that half-open, TIME_WAIT or no object at all sends. */
+/*
+ * A segment without payload that half-open, TIME_WAIT or no object at all
+ * sends. The core has counted it, but for sluice_reset_reply()'s: those are
+ * the host's to count (segs_out, resets_out).
+ */
 struct sluice_reply {
 	uint8_t header[SLUICE_HEADER_MAX];
 	uint8_t header_length;		/* 0: nothing to send */

@@ -117,7 +117,9 @@ extern "C" sluice_time_wait_result sluice_time_wait_segment(sluice_time_wait* t,
         t->deadline = now + t->length;
     else
         sluice_host_count(config, old ? SLUICE_CNT_paws_rejected : SLUICE_CNT_out_of_window, 1);
-    if (may_answer(seg, t->last_ack, now))
+    if (may_answer(seg, t->last_ack, now)) {
+        sluice_host_count(config, SLUICE_CNT_segs_out, 1);
         write_ack(*t, *reply, now);
+    }
     return SLUICE_TIME_WAIT_KEEP;
 }

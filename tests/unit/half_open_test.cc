@@ -166,6 +166,10 @@ Test(half_open, missing_mss_option_means_the_default_of_rfc9293)
     t.path.remote[0] = t.path.remote[10] = 0;
     t.open();
     cr_assert_eq(t.h.peer_mss, 1220);
+    t.path.remote[10] = 0xff;
+    t.path.remote[11] = 0;
+    t.open();
+    cr_assert_eq(t.h.peer_mss, 1220);
 }
 
 Test(half_open, listener_options_limit_what_is_offered)
@@ -485,6 +489,27 @@ Test(half_open, intervals_stop_growing_at_rto_max)
     }
     t.now = t.h.deadline;
     cr_assert_eq(t.time(), SLUICE_HALF_OPEN_DROP);
+}
+
+Test(half_open, every_segment_sent_is_counted_once)
+{
+    HalfOpen t;
+    t.open();
+    cr_assert_eq(t.count(SLUICE_CNT_segs_out), 1u);
+    sluice_segment seg = t.third();
+    seg.ack++;
+    t.expect_kept(seg); // RST
+    cr_assert_eq(t.count(SLUICE_CNT_segs_out), 2u);
+    cr_assert_eq(t.count(SLUICE_CNT_resets_out), 1u);
+    seg = t.third();
+    seg.seq--;
+    t.expect_ack(seg);
+    t.expect_silence(seg); // rate-limited
+    cr_assert_eq(t.count(SLUICE_CNT_segs_out), 3u);
+    t.now = t.h.deadline;
+    t.time();
+    cr_assert_eq(t.count(SLUICE_CNT_segs_out), 3u);
+    cr_assert_eq(t.count(SLUICE_CNT_retrans_segs), 1u);
 }
 
 Test(half_open, timestamps_of_a_repeated_syn_ack_are_current)

@@ -99,9 +99,9 @@ Test(reno, congestion_avoidance_adds_one_segment_a_window)
 Test(reno, growth_depends_on_bytes_and_not_on_the_number_of_acks)
 {
     Reno small(20 * MSS, 20 * MSS), large(20 * MSS, 20 * MSS);
-    for (int i = 0; i < 420; i++)
+    for (int i = 0; i < 8400; i++)
         small.acked(MSS / 4);
-    for (int i = 0; i < 15; i++)
+    for (int i = 0; i < 300; i++)
         large.acked(7 * MSS);
     cr_assert_eq(small.cc.cwnd, large.cc.cwnd);
 }

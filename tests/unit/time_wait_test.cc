@@ -145,6 +145,7 @@ Test(time_wait, answers_to_bare_segments_come_twice_a_second_at_most)
     t.expect_silence(t.segment(SLUICE_ACK, -5));
     t.now += 1;
     t.expect_ack(t.segment(SLUICE_ACK, -5));
+    cr_assert_eq(t.count(SLUICE_CNT_segs_out), 2u);
 }
 
 Test(time_wait, older_timestamp_is_an_old_duplicate)
