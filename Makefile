@@ -7,7 +7,7 @@ export BUILD := $(CURDIR)/build
 PREFIX ?= /usr/local
 export PREFIX DESTDIR
 
-.PHONY: all module kunit-module sparse tools lib lab unit fuzz kunit check bench \
+.PHONY: all module kunit-module sparse tools lib unit unit-tools fuzz kunit check bench \
 	format format-check install uninstall clean help
 
 all: module tools
@@ -19,13 +19,16 @@ module kunit-module sparse:
 
 # ---- user space ----
 
-tools lib lab:
+tools lib:
 	+@$(MAKE) --no-print-directory -C userspace $@
 
 # ---- tests ----
 
-unit fuzz:
-	+@$(MAKE) --no-print-directory -C tests/$@
+unit unit-tools:
+	+@$(MAKE) --no-print-directory -C tests/$@ run
+
+fuzz:
+	+@$(MAKE) --no-print-directory -C tests/fuzz
 
 kunit:
 	tests/kunit/run
@@ -65,12 +68,12 @@ clean:
 define HELP
 make            the module for the running kernel, and the tools
 make module     build/kmod/<kernel>/sluice.ko
-make tools      build/tools/sluice; also: make lib, make lab (the simulator)
+make tools      build/tools/sluice; also: make lib
 make install    module to /lib/modules, tools and header to PREFIX ($(PREFIX)); DESTDIR is honoured
 make uninstall  takes them away again
 
 make check      every test (takes a while; boots virtual machines)
-make unit       the unit tests, on the simulator
+make unit       the unit tests, on the simulator; make unit-tools: those of the tools
 make fuzz       the fuzzers, built
 make kunit      the tests inside a user-mode kernel
 make bench      Sluice against the kernel's TCP
