@@ -1,45 +1,75 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Places, errors and kernels that all parts of scripts/vm share."""
-
+"""What every part of scripts/vm shares: places, and how it gives up."""
+import hashlib
 import os
 import subprocess
-from pathlib import Path
+import sys
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-GUEST = REPOSITORY / "scripts/lib/vm/guest"
-KERNELS = ("6.1", "6.12", "uml", "uml-debug")
+REPOSITORY = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
+SCRIPTS = os.path.join(REPOSITORY, "scripts")
+GUEST = os.path.join(SCRIPTS, "lib/vm/guest")
+RUNS = os.path.join(REPOSITORY, "build/vm")
+
+# Exit statuses of scripts/vm itself, next to the command's own.
+STATUS_USAGE = 2
+STATUS_GUEST_TROUBLE = 99
+STATUS_TIMEOUT = 124
+STATUS_NO_GUEST = 125
 
 
 class VmError(Exception):
-    """The machine could not be set up; the text says why."""
+    """The guest cannot be started: one line for the user."""
+
+
+def note(text):
+    sys.stderr.write(f"vm: {text}\n")
+    sys.stderr.flush()
 
 
 def cache_directory():
-    """Where built things live that outlast a build tree; the same as in scripts/kernels."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    path = Path(os.environ.get("SLUICE_CACHE") or Path(base) / "sluice")
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    base = os.environ.get("SLUICE_CACHE")
+    if not base:
+        xdg = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        base = os.path.join(xdg, "sluice")
+    os.makedirs(base, exist_ok=True)
+    return base
 
 
-def run_quietly(*command):
-    """The command's output without the last newline; its own errors stay visible."""
+def digest(*parts):
+    """A short name for exactly this content (strings and bytes)."""
+    sha = hashlib.sha256()
+    for part in parts:
+        data = part if isinstance(part, bytes) else part.encode()
+        sha.update(len(data).to_bytes(8, "big") + data)
+    return sha.hexdigest()[:16]
+
+
+def read_file(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def write_atomically(path, data, mode=0o644):
+    """Never leaves half a file under its final name, whoever else writes it."""
+    scratch = f"{path}.{os.getpid()}"
+    with open(scratch, "wb") as file:
+        file.write(data)
+    os.chmod(scratch, mode)
+    os.replace(scratch, path)
+
+
+def output_of(command, what):
+    """A helper's standard output; its own message reaches the user on failure."""
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    except FileNotFoundError:
-        raise VmError(f"{command[0]} is not installed (run scripts/setup)") from None
-    except subprocess.CalledProcessError as error:
-        raise VmError(f"{Path(command[0]).name} failed") from error
-    return done.stdout.rstrip("\n")
+        done = subprocess.run(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    except OSError as error:
+        raise VmError(f"cannot run {command[0]}: {error.strerror} (run scripts/setup)")
+    if done.returncode:
+        raise VmError(f"{what} failed")
+    return done.stdout.decode()
 
 
-def kernel_question(question, kernel):
-    return run_quietly(str(REPOSITORY / "scripts/kernels"), question, kernel)
-
-
-def write_whole(path, data, mode=0o644):
-    """Writes a file that others may read at any moment: they see all of it or none."""
-    scratch = path.with_name(f"{path.name}.{os.getpid()}")
-    scratch.write_bytes(data)
-    scratch.chmod(mode)
-    scratch.rename(path)
+def kernel_fact(action, kernel):
+    """path, release or build-dir of a kernel; builds a user-mode kernel if needed."""
+    return output_of([os.path.join(SCRIPTS, "kernels"), action, kernel],
+                     f"scripts/kernels {action} {kernel}").strip()

@@ -1,84 +1,92 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Debian's kernels in QEMU: the command line, and whether KVM can run a guest."""
-
-import hashlib
+"""QEMU running one of Debian's kernels: its command line, and whether KVM works."""
 import os
 import subprocess
-from pathlib import Path
 
-from .common import GUEST, VmError, cache_directory, kernel_question, run_quietly, write_whole
-from .guestfiles import initramfs
-from .sandbox import die_with_parent
-
-SETTINGS = {"channel": "/dev/vport0p1", "channel_is_tty": ""}
+from .common import VmError, cache_directory, digest, kernel_fact, note, output_of, read_file
+from .common import write_atomically
+from .initramfs import initramfs
 
 QEMU = "qemu-system-x86_64"
-PROBE_SECONDS = 10
-# String copies of the emulated "rep movsb" go byte by byte; the kernel has a
-# faster way when the processor does not advertise fast ones.
+# Its first number is the order in which virtio devices were found.
+CHANNEL = "/dev/vport*p1"
+PROBE_SECONDS = 20
+PROBE_SAYS = b"sluice: the guest runs"
+
+# Without these two the kernel copies memory eight bytes an instruction; with
+# them, one, which is slow when each instruction is emulated.
 EMULATED_CPU = "max,-erms,-fsrm"
 
 
-def machine(accelerator):
-    cpu = "host" if accelerator == "kvm" else EMULATED_CPU
-    return [QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-machine", "pc", "-accel", accelerator, "-cpu", cpu]
+def machine(kernel_path, initramfs_path, arguments):
+    return [QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+            "-machine", "q35,usb=off,smbus=off,sata=off", "-serial", "stdio",
+            "-kernel", kernel_path, "-initrd", initramfs_path, "-append", " ".join(arguments)]
 
 
-def boot(kernel, arguments):
-    return ["-kernel", kernel_question("path", kernel), "-initrd", str(initramfs(kernel)),
-            "-append", " ".join(("console=ttyS0,115200 loglevel=5 panic=-1 oops=panic "
-                                 "tsc=reliable no_timer_check", *arguments))]
+def console_arguments():
+    # Warnings and worse go to the console from the start, the rest once the
+    # guest is up. A panic or an oops ends the guest.
+    return ["console=ttyS0", "loglevel=5", "panic=-1", "oops=panic", "printk.devkmsg=on"]
 
 
-# --- KVM ----------------------------------------------------------------------
-
-def probe_kvm(kernel):
-    """Boots a guest that says one line: a kvm device may exist and run none."""
-    command = machine("kvm") + ["-m", "256M", "-serial", "stdio"]
-    command += boot(kernel, ["SLUICE_PROBE=1"])
+def kvm_runs_a_guest(kernel_path, initramfs_path):
+    command = machine(kernel_path, initramfs_path, console_arguments() + ["SLUICE_PROBE=1"])
+    command += ["-accel", "kvm", "-cpu", "host", "-m", "256M"]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=PROBE_SECONDS, check=False)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, timeout=PROBE_SECONDS)
     except subprocess.TimeoutExpired:
         return False
-    return done.returncode == 0 and b"sluice: the guest runs" in done.stdout
+    return PROBE_SAYS in done.stdout
 
 
-def kvm_works(kernel):
-    """Asked of the machine once for each of its boots and each guest kernel."""
+def kvm_works(kernel_path, initramfs_path):
+    """Whether KVM can really run this guest; asked once for each boot of the machine."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
-    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text()
-    identity = boot_id + run_quietly(QEMU, "--version") + kernel_question("path", kernel)
-    answer = cache_directory() / f"kvm-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
-    if not answer.exists():
-        write_whole(answer, b"yes\n" if probe_kvm(kernel) else b"no\n")
-    return answer.read_bytes() == b"yes\n"
+    key = digest(read_file("/proc/sys/kernel/random/boot_id"), kernel_path,
+                 output_of([QEMU, "--version"], QEMU))
+    path = os.path.join(cache_directory(), f"kvm-{key}")
+    if not os.path.exists(path):
+        note("trying whether KVM can run a guest (once)")
+        works = kvm_runs_a_guest(kernel_path, initramfs_path)
+        note("it can" if works else "it cannot; guests are emulated")
+        write_atomically(path, b"yes" if works else b"no")
+    return read_file(path) == b"yes"
 
 
-# --- the command line ---------------------------------------------------------
-
-def command(options, channel_fd, log, run_file):
-    """How to start the machine; its channel is the socket channel_fd."""
-    if options.icount and options.cpus not in (None, 1):
-        raise VmError("--icount runs one CPU")
-    accelerator = "kvm" if not options.icount and kvm_works(options.kernel) else "tcg"
-    arguments = [f"SLUICE_RUN={run_file}", f"SLUICE_GUEST={GUEST}"]
-    cpus = options.cpus or 2
-    words = machine(accelerator)
+def processor(options, kernel_path, initramfs_path):
     if options.icount:
-        cpus = 1
-        words += ["-icount", "shift=0,sleep=off"]
+        return ["-accel", "tcg,thread=single", "-cpu", EMULATED_CPU, "-smp", "1",
+                "-icount", "shift=0,sleep=off"]
+    if kvm_works(kernel_path, initramfs_path):
+        return ["-accel", "kvm", "-cpu", "host", "-smp", str(options.cpus)]
+    return ["-accel", "tcg,thread=multi", "-cpu", EMULATED_CPU, "-smp", str(options.cpus)]
+
+
+def command_line(options, run_file, guest_directory, channel):
+    """The command that boots the guest; channel is a socket's number to pass on."""
+    kernel_path = kernel_fact("path", options.kernel)
+    initramfs_path = initramfs(kernel_fact("release", options.kernel))
+    arguments = console_arguments() + [f"SLUICE_GUEST={guest_directory}", f"SLUICE_RUN={run_file}"]
+    if options.icount:
         arguments += ["nokaslr", "norandmaps"]
-    return words + [
-        "-smp", str(cpus), "-m", options.mem or "2G",
-        "-chardev", f"file,id=console,path={log},append=on", "-serial", "chardev:console",
-        "-chardev", f"socket,id=channel,fd={channel_fd}", "-device", "virtio-serial-pci",
-        "-device", "virtserialport,chardev=channel,name=sluice",
-        "-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap",
-        "-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
-    ] + boot(options.kernel, arguments)
+    command = machine(kernel_path, initramfs_path, arguments)
+    command += processor(options, kernel_path, initramfs_path)
+    command += ["-m", options.mem,
+                "-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap",
+                "-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
+                "-device", "virtio-serial-pci,max_ports=2",
+                "-chardev", f"socket,id=channel,fd={channel}",
+                "-device", "virtserialport,chardev=channel,name=channel"]
+    return command
 
 
-confine = die_with_parent
+def check(options):
+    if options.time_travel:
+        raise VmError("--time-travel needs --kernel uml or uml-debug")
+    if options.icount and options.cpus not in (None, 1):
+        raise VmError("--icount means one CPU")
+    options.cpus = options.cpus or 2
+    options.mem = options.mem or "2G"

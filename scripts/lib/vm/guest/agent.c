@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CHUNK = 65536, HEADER_MAX = 32 };
+enum { CHUNK = 65536, HEADER_MAX = 32, GRACE_MS = 500 };
 
 static int channel;
 static int to_child = -1;	/* -1 once closed */
@@ -61,14 +61,9 @@ static void send_frame(const char *type, const char *data, size_t length)
 
 static void close_input(void)
 {
-	static const char end_of_file = 4;	/* Ctrl-D */
-
-	if (to_child < 0)
+	if (to_child < 0 || terminal)
 		return;
-	if (terminal)
-		write_all(to_child, &end_of_file, 1);
-	else
-		close(to_child);
+	close(to_child);
 	to_child = -1;
 }
 
@@ -161,6 +156,16 @@ static int forward(int fd, const char *type)
 	return 1;
 }
 
+/* SIGCHLD gets through in ppoll() only, so that none is missed. */
+static void block_child_signal(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(how, &set, NULL);
+}
+
 static void run(char **command)
 {
 	int fd;
@@ -168,6 +173,7 @@ static void run(char **command)
 	for (fd = 3; fd < 64; fd++)
 		close(fd);
 	signal(SIGPIPE, SIG_DFL);
+	block_child_signal(SIG_UNBLOCK);
 	execvp(command[0], command);
 	fprintf(stderr, "%s: %s\n", command[0], strerror(errno));
 	_exit(errno == ENOENT ? 127 : 126);
@@ -213,15 +219,18 @@ static void on_child(int signal)
 }
 
 /*
- * Carries data until the child is gone and its streams have ended. Whatever it
- * left running is killed with it, or the streams might never end.
+ * Carries data until the child is gone and its streams have ended. What it left
+ * running may still write for GRACE_MS, and is then killed: it could keep the
+ * streams open, or the module in use.
  */
 static int carry(pid_t child)
 {
 	static const char *const type[2] = { "out", "err" };
-	const struct timespec beat = { .tv_nsec = 100 * 1000 * 1000 };
 	int status = 0, alive = 1, stuck = 0, i;
+	struct timespec grace = { .tv_nsec = GRACE_MS * 1000 * 1000 };
+	sigset_t none;
 
+	sigemptyset(&none);
 	while (alive || from_child[0] >= 0 || from_child[1] >= 0) {
 		struct pollfd fds[] = {
 			{ .fd = from_child[0], .events = POLLIN },
@@ -229,13 +238,16 @@ static int carry(pid_t child)
 			{ .fd = alive && !stuck ? channel : -1, .events = POLLIN },
 			{ .fd = stuck ? to_child : -1, .events = POLLOUT },
 		};
+		int ready;
 
 		if (alive && waitpid(child, &status, WNOHANG) == child) {
 			alive = 0;
-			kill(-1, SIGKILL);
 			continue;
 		}
-		if (ppoll(fds, 4, &beat, NULL) < 0)
+		ready = ppoll(fds, 4, alive ? NULL : &grace, &none);
+		if (ready == 0)
+			kill(-1, SIGKILL);
+		if (ready <= 0)
 			continue;
 		for (i = 0; i < 2; i++) {
 			if (fds[i].revents && !forward(from_child[i], type[i])) {
@@ -248,6 +260,7 @@ static int carry(pid_t child)
 		if (fds[2].revents || fds[3].revents)
 			stuck = handle_input();
 	}
+	kill(-1, SIGKILL);
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
@@ -268,6 +281,7 @@ int main(int argc, char **argv)
 	channel = atoi(argv[1]);
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGCHLD, &child_action, NULL);
+	block_child_signal(SIG_BLOCK);
 	child = terminal ? start_on_terminal(argv + 2) : start_on_pipes(argv + 2);
 	if (child < 0) {
 		perror("agent");

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Finds in a kernel's log what must not be there."""
+import re
+
+TROUBLE = re.compile(r"""
+    Kernel\ panic | \bOops\b | \bBUG\b | WARNING: | Call\ Trace | cut\ here
+    | general\ protection\ fault | unable\ to\ handle | divide\ error | invalid\ opcode
+    | KASAN: | KFENCE: | UBSAN: | KCSAN: | ODEBUG:
+    | possible\ recursive\ locking | possible\ circular\ locking | inconsistent\ lock\ state
+    | suspicious\ RCU\ usage | DEBUG_LOCKS_WARN_ON | held\ lock\ freed
+    | scheduling\ while\ atomic | sleeping\ function\ called
+    | refcount_t: | ref_tracker: | leaked\ reference
+    | unreferenced\ object | kmemleak:\ .*new\ suspected
+    | soft\ lockup | hard\ LOCKUP | blocked\ for\ more\ than | rcu.*(?:stall|detected)
+    | list_(?:add|del)\ corruption | corrupted\ list | Bad\ page | bad_page
+    | Slab\ cache\ still\ has\ objects | Objects\ remaining | double\ free
+    | page\ allocation\ failure | unregister_netdevice:\ waiting
+    | Attempt\ to\ release | protocol\ .*\ is\ buggy
+""", re.VERBOSE)
+
+# Each of these says only that the module is not the distribution's.
+HARMLESS = re.compile(r"loading out-of-tree module taints kernel|module verification failed")
+
+LINES_BEFORE, LINES_FROM = 5, 60
+
+
+def first_trouble(lines):
+    """The index of the first line of a complaint, or None."""
+    for index, line in enumerate(lines):
+        if TROUBLE.search(line) and not HARMLESS.search(line):
+            return index
+    return None
+
+
+def excerpt(lines, index):
+    return lines[max(0, index - LINES_BEFORE):index + LINES_FROM]
