@@ -47,7 +47,7 @@ void Connection::update_send_window(const sluice_segment& seg, Sequence seg_ack)
 {
     Sequence seq(seg.seq);
     uint32_t wnd = seg.window << snd.wscale;
-    bool newer = seg_ack > snd.una || snd.wl1 < seq || (snd.wl1 == seq && wnd > snd.wnd);
+    bool newer = seg_ack > snd.una || snd.wl1 < seq || (snd.wl1 == seq && (wnd > snd.wnd || wnd == 0));
     if (!newer)
         return;
     snd.wl1 = seq;

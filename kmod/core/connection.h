@@ -303,6 +303,7 @@ struct Connection {
     bool gave_up(Instant now) const;
     Instant next_deadline() const;
     void send_probe(Instant now);
+    void send_held_back(Instant now);
 
     // close.cc
     void shutdown_write(Instant now);

@@ -78,7 +78,7 @@ void Connection::enter_recovery(Instant now)
     if (rec.sack)
         count(SLUICE_CNT_sack_recoveries);
     save_undo();
-    uint32_t flight = outstanding() - board.sacked();
+    uint32_t flight = outstanding(); // FlightSize of RFC 5681
     cc.ssthresh = cc.ops->loss(&cc, flight, now.us());
     rec.recover_fs = greatest<uint32_t>(flight, 1);
     rec.prr_delivered = rec.prr_out = 0;

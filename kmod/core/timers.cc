@@ -140,7 +140,7 @@ void Connection::time_passed(Instant now)
             persist_timeout(now);
             break;
         case Timers::Kind::Cork:
-            transmit(snd.nxt, snd.nxt, false, now);
+            send_held_back(now);
             break;
         case Timers::Kind::None:
             break;
@@ -250,6 +250,15 @@ void Connection::loss_probe_timeout(Instant now)
     }
     rec.probe_high = snd.nxt;
     arm_retransmit(now);
+}
+
+// A partial segment has waited long enough for the rest.
+void Connection::send_held_back(Instant now)
+{
+    bool cork = set.cork;
+    set.cork = snd.more = false;
+    output(now);
+    set.cork = cork;
 }
 
 // A segment just below the window: the peer must answer with its state.

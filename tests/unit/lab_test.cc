@@ -112,6 +112,7 @@ void Scripted::open_passive()
     nxt = isn;
     send(SLUICE_SYN);
     rcv = last().seq + 1;
+    run(rtt);
     send(SLUICE_ACK);
     socket = listener.accept();
     sent.clear();
@@ -123,6 +124,7 @@ void Scripted::open_active()
     socket = &stack.socket();
     socket->connect(9);
     rcv = last().seq + 1;
+    run(rtt);
     send(SLUICE_SYN | SLUICE_ACK);
     sent.clear();
 }

@@ -72,6 +72,7 @@ public:
     bool sack = false, timestamps = false;
     uint32_t ts_value = 5000, ts_echo = 0;
     std::vector<sluice_sack_block> blocks;
+    uint64_t rtt = 0;     // taken by the handshake
     bool follow = true; // rcv follows what the machine sends
 };
 

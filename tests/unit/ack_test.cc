@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+// Delayed and quick acknowledgments (RFC 9293 3.8.6.3), keepalive (3.8.4).
+#include <criterion/criterion.h>
+
+#include "lab_test.h"
+
+using namespace sluice;
+using namespace sluice::test;
+
+namespace
+{
+// Past the quick acknowledgments of a connection's beginning.
+void settle(Scripted& peer)
+{
+    for (int i = 0; i < 40; i++) {
+        peer.send(SLUICE_ACK, pattern(1460));
+        peer.socket->read(1 << 20);
+        peer.run(10000);
+    }
+    peer.run(100000); // less than an RTO: a longer pause would begin it again
+    peer.sent.clear();
+}
+} // namespace
+
+Test(delayed_ack, first_segments_are_acknowledged_at_once)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.send(SLUICE_ACK, pattern(1460));
+    cr_assert_eq(peer.sent.size(), 1);
+    cr_assert_eq(peer.last().ack, peer.nxt);
+}
+
+Test(delayed_ack, single_segment_waits_between_40_and_200_ms)
+{
+    Scripted peer;
+    peer.open_passive();
+    settle(peer);
+    // An application that hasn't read: nothing else prompts the ACK.
+    peer.send(SLUICE_ACK, pattern(100));
+    cr_assert_eq(peer.sent.size(), 0);
+    uint64_t begin = peer.sim.now();
+    peer.run(300000);
+    cr_assert_eq(peer.sent.size(), 1);
+    uint64_t took = peer.sent[0].when - begin;
+    cr_assert(took >= 40000 && took <= 200000, "%lu us", took);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_delayed_acks) >= 1, true);
+}
+
+Test(delayed_ack, second_full_segment_is_acknowledged_at_once)
+{
+    Scripted peer;
+    peer.open_passive();
+    settle(peer);
+    peer.send(SLUICE_ACK, pattern(1460));
+    cr_assert_eq(peer.sent.size(), 0);
+    peer.send(SLUICE_ACK, pattern(1460));
+    cr_assert_eq(peer.sent.size(), 1);
+    cr_assert_eq(peer.last().ack, peer.nxt);
+}
+
+Test(delayed_ack, answer_carries_it)
+{
+    Scripted peer;
+    peer.open_passive();
+    settle(peer);
+    peer.send(SLUICE_ACK, pattern(100));
+    peer.socket->write(pattern(50));
+    cr_assert_eq(peer.sent.size(), 1);
+    cr_assert_eq(peer.last().ack, peer.nxt);
+    peer.run(second / 10);
+    cr_assert_eq(peer.data_segments(), peer.sent.size(), "no ACK of its own");
+}
+
+Test(delayed_ack, out_of_order_segment_is_acknowledged_at_once)
+{
+    Scripted peer;
+    peer.open_passive();
+    settle(peer);
+    peer.send(SLUICE_ACK, pattern(100), 1460);
+    cr_assert_eq(peer.sent.size(), 1);
+    cr_assert_eq(peer.last().ack, peer.nxt);
+}
+
+Test(keepalive, probes_an_idle_peer_and_gives_up)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.socket->set(SLUICE_OPTION_KEEPALIVE, 1);
+    peer.socket->set(SLUICE_OPTION_KEEPIDLE, 10 * second);
+    peer.socket->set(SLUICE_OPTION_KEEPINTVL, 2 * second);
+    peer.socket->set(SLUICE_OPTION_KEEPCNT, 3);
+    peer.run(9 * second);
+    cr_assert_eq(peer.sent.size(), 0);
+    peer.run(2 * second);
+    cr_assert_eq(peer.sent.size(), 1);
+    cr_assert_eq(peer.last().seq, peer.rcv - 1, "below the window: must be answered");
+    cr_assert(peer.sim.run_until([&] { return peer.socket->closed; }, 20 * second));
+    cr_assert_eq(peer.socket->error, 110);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_keepalive_probes), 3);
+}
+
+Test(keepalive, answering_peer_stays)
+{
+    lab::Pair p;
+    auto [client, server] = p.connected();
+    client->set(SLUICE_OPTION_KEEPIDLE, 10 * second);
+    client->set(SLUICE_OPTION_KEEPINTVL, 10 * second);
+    client->set(SLUICE_OPTION_KEEPALIVE, 1);
+    p.sim.run_for(200 * second);
+    cr_assert_eq(client->state(), SLUICE_ESTABLISHED);
+    cr_assert_geq(p.a.counter(SLUICE_CNT_keepalive_probes), 15);
+}
+
+Test(paws, segment_with_an_older_timestamp_is_dropped)
+{
+    Scripted peer;
+    peer.timestamps = true;
+    peer.open_passive();
+    peer.send(SLUICE_ACK, pattern(100));
+    peer.ts_value -= 1000;
+    peer.send(SLUICE_ACK, pattern(100));
+    cr_assert_eq(peer.socket->readable(), 100);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_paws_rejected), 1);
+}
+
+Test(paws, overtaking_retransmission_does_not_reject_what_it_overtook)
+{
+    Scripted peer;
+    peer.timestamps = true;
+    peer.open_passive();
+    peer.send(SLUICE_ACK, pattern(100));
+    peer.ts_value += 500;
+    peer.send(SLUICE_ACK, pattern(100), -100); // old data, sent late, came early
+    peer.ts_value -= 500;
+    peer.send(SLUICE_ACK, pattern(100));
+    cr_assert_eq(peer.socket->readable(), 200);
+}

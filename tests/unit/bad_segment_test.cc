@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+// What doesn't fit is dropped, counted, and changes nothing (RFC 9293 3.10.7.4,
+// RFC 5961).
+#include <criterion/criterion.h>
+
+#include "lab_test.h"
+
+using namespace sluice;
+using namespace sluice::test;
+
+Test(bad_segment, reset_off_the_edge_is_challenged)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.send(SLUICE_RST, {}, 100);
+    cr_assert_eq(peer.socket->state(), SLUICE_ESTABLISHED);
+    cr_assert_eq(peer.last().flags, SLUICE_ACK);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_rst_challenged), 1);
+}
+
+Test(bad_segment, reset_outside_the_window_is_ignored)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.send(SLUICE_RST, {}, -70000);
+    cr_assert_eq(peer.socket->state(), SLUICE_ESTABLISHED);
+    cr_assert_eq(peer.sent.size(), 0);
+}
+
+Test(bad_segment, exact_reset_resets)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.send(SLUICE_RST);
+    cr_assert_eq(peer.socket->state(), SLUICE_CLOSED);
+    cr_assert_eq(peer.socket->error, 104);
+}
+
+Test(bad_segment, acknowledgment_of_the_future_is_dropped)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.send(SLUICE_ACK, pattern(10), 0, 1000);
+    cr_assert_eq(peer.socket->readable(), 0);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_future_ack), 1);
+}
+
+Test(bad_segment, ancient_acknowledgment_is_dropped)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.send(SLUICE_ACK, pattern(10), 0, -1000000);
+    cr_assert_eq(peer.socket->readable(), 0);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_old_ack), 1);
+}
+
+Test(bad_segment, data_without_ack_is_dropped)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.send(SLUICE_PSH, pattern(10));
+    cr_assert_eq(peer.socket->readable(), 0);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_no_ack_flag), 1);
+}
+
+Test(bad_segment, challenges_are_limited)
+{
+    Scripted peer([](lab::Stack& s) { s.config().challenge_ack_limit = 5; });
+    peer.open_passive();
+    for (int i = 0; i < 20; i++)
+        peer.send(SLUICE_RST, {}, 100);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_challenge_acks), 5);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_challenge_acks_limited), 15);
+}
+
+Test(bad_segment, two_ends_do_not_answer_each_other_forever)
+{
+    Scripted peer;
+    peer.open_passive();
+    for (int i = 0; i < 50; i++)
+        peer.send(SLUICE_ACK, {}, -100000);
+    cr_assert_leq(peer.sent.size(), 1);
+}
+
+Test(bad_segment, overlapping_segments_keep_what_came_first)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.send(SLUICE_ACK, Bytes(100, 'a'), 50);
+    peer.send(SLUICE_ACK, Bytes(200, 'b'));
+    Bytes got = peer.socket->read(1000);
+    cr_assert_eq(got.size(), 200);
+    cr_assert_eq(got[49], 'b');
+    cr_assert_eq(got[50], 'a');
+    cr_assert_eq(got[149], 'a');
+    cr_assert_eq(got[150], 'b');
+}
+
+Test(bad_segment, urgent_pointer_is_harmless)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.send(SLUICE_ACK | SLUICE_URG, pattern(10));
+    cr_assert_eq(peer.socket->readable(), 10);
+}
+
+Test(bad_segment, failed_delivery_is_not_acknowledged)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.stack.faults.deliver = 1;
+    peer.send(SLUICE_ACK, pattern(100));
+    cr_assert_eq(peer.socket->readable(), 0);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_receive_no_memory), 1);
+    peer.send(SLUICE_ACK, pattern(100), -100);
+    peer.nxt = peer.nxt; // as a retransmission
+    cr_assert_eq(peer.socket->readable(), 100);
+}
+
+Test(bad_segment, changing_the_algorithm_in_mid_transfer_loses_nothing)
+{
+    lab::Pair p(4, {.rate = 1e6, .delay = 10000, .loss = 0.02});
+    auto [client, server] = p.connected();
+    bool reno = false;
+    for (int i = 1; i < 20; i++)
+        p.sim.after(static_cast<uint64_t>(i) * 100000, [&, c = client] {
+            reno = !reno;
+            sluice_conn_set_cc(&c->conn, reno ? &sluice_cc_reno : &sluice_cc_cubic, p.sim.now());
+        });
+    cr_assert(transfer(p, *client, *server, pattern(1000000)));
+}

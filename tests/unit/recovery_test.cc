@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+// Fast retransmit and recovery (RFC 5681, 6675, 8985, 6582, 6937), limited
+// transmit (RFC 3042), D-SACK (RFC 2883).
+#include <criterion/criterion.h>
+
+#include "lab_test.h"
+
+using namespace sluice;
+using namespace sluice::test;
+
+namespace
+{
+
+// A peer with SACK to which the machine has ten segments in flight.
+struct InFlight : Scripted {
+    explicit InFlight(bool with_sack, size_t segments = 10)
+    {
+        sack = with_sack;
+        rtt = 20000;
+        open_passive();
+        first = rcv;
+        socket->write(pattern(segments * mss_now()));
+        cr_assert_eq(data_segments(), segments);
+        run(rtt);
+        sent.clear();
+        follow = false;
+    }
+    uint32_t mss_now() const { return socket->info().snd_mss; }
+    uint32_t segment(uint32_t n) const { return first + n * mss_now(); }
+    // Everything before segment n arrived, and [from, to).
+    void acked(uint32_t n, uint32_t from = 0, uint32_t to = 0)
+    {
+        rcv = segment(n);
+        blocks.clear();
+        if (to > from)
+            blocks.push_back({segment(from), segment(to)});
+        ack();
+    }
+    uint32_t first = 0;
+};
+
+} // namespace
+
+Test(recovery, third_sacked_segment_triggers_it)
+{
+    InFlight peer(true);
+    peer.acked(0, 1, 2);
+    peer.acked(0, 1, 3);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 0);
+    peer.acked(0, 1, 4);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 1);
+    cr_assert_eq(peer.sent.back().seq, peer.segment(0));
+    cr_assert_eq(peer.socket->info().recovery, SLUICE_REC_RECOVERY);
+}
+
+Test(recovery, retransmits_only_the_hole)
+{
+    InFlight peer(true);
+    peer.acked(0, 1, 10);
+    size_t again = 0;
+    for (const Seen& s : peer.sent)
+        again += s.length && static_cast<int32_t>(s.seq - peer.segment(10)) < 0;
+    cr_assert_eq(again, 1);
+    cr_assert_eq(peer.sent.front().seq, peer.segment(0));
+    cr_assert_eq(peer.sent.front().length, peer.mss_now());
+}
+
+Test(recovery, third_duplicate_ack_triggers_it_without_sack)
+{
+    InFlight peer(false);
+    peer.acked(0);
+    peer.acked(0);
+    cr_assert_eq(peer.sent.size(), 0);
+    peer.acked(0);
+    cr_assert_eq(peer.sent.size(), 1);
+    cr_assert_eq(peer.sent[0].seq, peer.segment(0));
+}
+
+Test(recovery, partial_ack_without_sack_retransmits_the_next_hole)
+{
+    InFlight peer(false);
+    for (int i = 0; i < 3; i++)
+        peer.acked(0);
+    peer.sent.clear();
+    peer.acked(4);
+    cr_assert_geq(peer.sent.size(), 1);
+    cr_assert_eq(peer.sent[0].seq, peer.segment(4));
+}
+
+Test(recovery, window_is_reduced_once_for_a_flight)
+{
+    InFlight peer(true);
+    uint32_t before = peer.socket->info().cwnd;
+    peer.acked(0, 1, 4);
+    peer.acked(0, 1, 8);
+    peer.acked(10);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 1);
+    uint32_t after = peer.socket->info().cwnd;
+    cr_assert(after < before && after >= before / 2, "%u then %u", before, after);
+    cr_assert_eq(peer.socket->info().recovery, SLUICE_REC_OPEN);
+}
+
+Test(recovery, duplicate_acks_let_new_segments_out)
+{
+    InFlight peer(true);
+    peer.socket->write(pattern(5 * peer.mss_now()));
+    cr_assert_eq(peer.sent.size(), 0, "the window was full");
+    peer.acked(0, 1, 2);
+    peer.acked(0, 1, 3);
+    cr_assert_eq(peer.sent.size(), 2);
+    cr_assert_eq(peer.sent[0].seq, peer.segment(10));
+    cr_assert_eq(peer.sent[1].seq, peer.segment(11));
+    cr_assert_geq(peer.stack.counter(SLUICE_CNT_limited_transmits), 1);
+}
+
+Test(recovery, lost_retransmission_is_repaired_without_a_timeout)
+{
+    lab::Pair p(5, {.rate = 1e6, .delay = 10000});
+    auto [client, server] = p.connected();
+    transfer(p, *client, *server, pattern(100000));
+    uint32_t victim = of(&client->conn).snd.nxt.value();
+    int drops = 0;
+    p.forth.drop = [&](const Packet& packet) {
+        Seen s = parse(packet);
+        return s.length && s.seq == victim && drops++ < 2;
+    };
+    cr_assert(transfer(p, *client, *server, pattern(200000, 7)));
+    cr_assert_eq(drops, 3);
+    cr_assert_eq(p.a.counter(SLUICE_CNT_rto_timeouts), 0);
+}
+
+Test(recovery, lost_tail_is_found_by_a_probe)
+{
+    lab::Pair p(5, {.delay = 10000});
+    auto [client, server] = p.connected();
+    transfer(p, *client, *server, pattern(50000));
+    int n = 0;
+    p.forth.drop = [&](const Packet& packet) { return parse(packet).length && n++ / 2 == 2; };
+    uint64_t begin = p.sim.now();
+    cr_assert(transfer(p, *client, *server, pattern(6 * 1448)));
+    cr_assert_gt(n, 6, "the last two were lost");
+    cr_assert_lt(p.sim.now() - begin, 200000);
+    cr_assert_eq(p.a.counter(SLUICE_CNT_rto_timeouts), 0);
+}
+
+Test(recovery, reordering_does_not_reduce_the_window_for_long)
+{
+    lab::Pair p(11, {.rate = 12500000, .delay = 20000, .reorder = 0.01});
+    p.back.set.reorder = 0;
+    auto [client, server] = p.connected();
+    uint64_t begin = p.sim.now();
+    cr_assert(transfer(p, *client, *server, pattern(10000000)));
+    double rate = 10000000 * 8e6 / static_cast<double>(p.sim.now() - begin);
+    cr_assert_gt(rate, 25e6, "%.1f Mbit/s", rate / 1e6);
+    cr_assert_geq(p.a.counter(SLUICE_CNT_reordering_seen), 1);
+}
+
+Test(recovery, duplicate_data_is_reported_by_dsack)
+{
+    Scripted peer;
+    peer.sack = true;
+    peer.open_passive();
+    peer.send(SLUICE_ACK, pattern(1000));
+    peer.send(SLUICE_ACK, pattern(1000), -1000);
+    Seen s = peer.last();
+    cr_assert_eq(s.sack_count, 1);
+    cr_assert_eq(s.sack[0].start, peer.nxt - 1000);
+    cr_assert_eq(s.sack[0].end, peer.nxt);
+    cr_assert_eq(s.ack, peer.nxt);
+}
+
+Test(recovery, dsack_can_be_switched_off)
+{
+    Scripted peer([](lab::Stack& s) { s.config().dsack = 0; });
+    peer.sack = true;
+    peer.open_passive();
+    peer.send(SLUICE_ACK, pattern(1000));
+    peer.send(SLUICE_ACK, pattern(1000), -1000);
+    cr_assert_eq(peer.last().sack_count, 0);
+}
+
+Test(recovery, sack_blocks_name_the_most_recent_first)
+{
+    Scripted peer;
+    peer.sack = true;
+    peer.open_passive();
+    peer.send(SLUICE_ACK, pattern(100), 1000);
+    peer.send(SLUICE_ACK, pattern(100), 3000);
+    peer.send(SLUICE_ACK, pattern(100), 2000);
+    Seen s = peer.last();
+    cr_assert_eq(s.sack_count, 3);
+    cr_assert_eq(s.sack[0].start, peer.nxt + 2000);
+    cr_assert_eq(s.sack[1].start, peer.nxt + 3000);
+    cr_assert_eq(s.sack[2].start, peer.nxt + 1000);
+}
+
+Test(recovery, nonsensical_sack_blocks_are_ignored)
+{
+    InFlight peer(true);
+    peer.blocks = {{peer.segment(50), peer.segment(60)}, {peer.segment(3), peer.segment(2)}};
+    peer.rcv = peer.segment(0);
+    peer.ack();
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_sack_ignored), 2);
+    cr_assert_eq(peer.socket->info().sacked, 0);
+}
+
+Test(recovery, sacks_taken_back_are_forgotten_at_the_timeout)
+{
+    InFlight peer(true);
+    peer.acked(0, 1, 10);
+    peer.rcv = peer.segment(1); // as if 1..10 had never been reported
+    peer.blocks.clear();
+    peer.ack();
+    peer.run(3 * second);
+    cr_assert_geq(peer.stack.counter(SLUICE_CNT_sack_reneged), 1);
+    bool again = false;
+    for (const Seen& s : peer.sent)
+        again |= s.seq == peer.segment(1) && s.length;
+    cr_assert(again);
+}
+
+Test(recovery, goodput_under_random_loss_is_near_what_theory_says)
+{
+    // Mathis: MSS/RTT * 1.22/sqrt(p) = 3.5 Mbit/s for 40 ms and 1 %.
+    lab::Pair p(21, {.rate = 12500000, .delay = 20000, .loss = 0.01});
+    p.back.set.loss = 0;
+    auto [client, server] = p.connected();
+    uint64_t begin = p.sim.now();
+    cr_assert(transfer(p, *client, *server, pattern(6000000)));
+    double rate = 6000000 * 8e6 / static_cast<double>(p.sim.now() - begin);
+    cr_assert_gt(rate, 2.5e6, "%.2f Mbit/s", rate / 1e6);
+}

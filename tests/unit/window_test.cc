@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+// Flow control: the advertised window, scaling, zero-window probes, and the
+// silly window syndrome on both sides (RFC 9293 3.8.6, RFC 7323 2).
+#include <criterion/criterion.h>
+
+#include "lab_test.h"
+
+using namespace sluice;
+using namespace sluice::test;
+
+Test(window, sender_stops_at_the_peers_window)
+{
+    Scripted peer;
+    peer.window = 3000;
+    peer.open_passive();
+    peer.socket->write(pattern(10000));
+    uint32_t bytes = 0;
+    for (const Seen& s : peer.sent)
+        bytes += s.length;
+    cr_assert_leq(bytes, 3000);
+    cr_assert_geq(bytes, 2 * 1460);
+}
+
+Test(window, is_scaled)
+{
+    Scripted peer([](lab::Stack& s) { s.config().initial_window = 1000; });
+    peer.wscale = 4;
+    peer.window = 1000;
+    peer.open_passive();
+    peer.window = 10000;
+    peer.ack();
+    peer.socket->write(pattern(200000));
+    uint32_t bytes = 0;
+    for (const Seen& s : peer.sent)
+        bytes += s.length;
+    cr_assert_gt(bytes, 65535);
+    cr_assert_leq(bytes, 160000);
+}
+
+Test(window, closes_when_nobody_reads_and_opens_when_somebody_does)
+{
+    lab::Pair p;
+    auto [client, server] = p.connected();
+    server->receive_buffer = 20000;
+    client->write(pattern(100000));
+    p.sim.run_for(3 * second);
+    cr_assert_eq(client->info().snd_wnd, 0);
+    cr_assert_geq(p.b.counter(SLUICE_CNT_zero_windows_sent), 1);
+    size_t got = server->readable();
+    cr_assert_leq(got, 256 * 1024);
+    Bytes all = server->read(1 << 20);
+    p.sim.run_until(
+        [&] {
+            Bytes part = server->read(1 << 20);
+            all.insert(all.end(), part.begin(), part.end());
+            return all.size() == 100000;
+        },
+        10 * second);
+    cr_assert(all == pattern(100000));
+}
+
+Test(window, probes_go_on_as_long_as_the_peer_answers)
+{
+    Scripted peer([](lab::Stack& s) { s.config().rto_max = 5 * second; });
+    peer.open_passive();
+    peer.window = 0;
+    peer.ack();
+    peer.socket->write(pattern(5000));
+    cr_assert_eq(peer.data_segments(), 0);
+    for (int i = 0; i < 400; i++) {
+        peer.run(5 * second);
+        peer.ack();
+    }
+    cr_assert_neq(peer.socket->state(), SLUICE_CLOSED);
+    cr_assert_gt(peer.stack.counter(SLUICE_CNT_window_probes), 100);
+    peer.window = 65535;
+    peer.ack();
+    cr_assert_geq(peer.data_segments(), 3);
+}
+
+Test(window, unanswered_probes_give_up)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.window = 0;
+    peer.ack();
+    peer.socket->write(pattern(5000));
+    cr_assert(peer.sim.run_until([&] { return peer.socket->closed; }, 3000 * second));
+    cr_assert_eq(peer.socket->error, 110);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_probe_give_ups), 1);
+}
+
+Test(window, small_opening_is_not_advertised)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.socket->receive_buffer = 10000;
+    for (int i = 0; i < 200 && peer.nxt - peer.isn < 300000; i++) {
+        uint32_t room = of(&peer.socket->conn).receive_window();
+        if (!room)
+            break;
+        peer.send(SLUICE_ACK, pattern(std::min(room, 1000u)));
+    }
+    cr_assert_eq(of(&peer.socket->conn).receive_window(), 0);
+    peer.run(second);
+    size_t before = peer.sent.size();
+    while (peer.socket->readable() > 9900)
+        peer.socket->read(peer.socket->readable() - 9900);
+    peer.socket->read(100);
+    cr_assert_eq(peer.sent.size(), before, "100 bytes are not worth a segment");
+    peer.socket->read(5000);
+    cr_assert_eq(peer.sent.size(), before + 1);
+    cr_assert_geq(peer.last().window, 1000);
+}
+
+Test(window, small_opening_is_not_used_at_once)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.window = 0;
+    peer.ack();
+    peer.socket->write(pattern(5000));
+    peer.window = 10;
+    peer.ack();
+    cr_assert_eq(peer.data_segments(), 0);
+    peer.run(10 * second);
+    cr_assert_geq(peer.data_segments(), 1, "after a while it is");
+}
+
+Test(window, right_edge_never_moves_left)
+{
+    lab::Pair p(9, {.rate = 2e6, .delay = 5000});
+    uint32_t edge = 0;
+    bool first = true, shrunk = false;
+    p.back.observer = [&](const Packet& packet) {
+        Seen s = parse(packet);
+        if (s.flags & SLUICE_SYN || !(s.flags & SLUICE_ACK))
+            return;
+        uint32_t scale = p.b.connections.empty() ? 0 : p.b.connections.begin()->second->info().rcv_wscale;
+        uint32_t now = s.ack + (s.window << scale);
+        if (!first && static_cast<int32_t>(now - edge) < 0)
+            shrunk = true;
+        edge = now;
+        first = false;
+    };
+    auto [client, server] = p.connected();
+    server->receive_buffer = 30000;
+    size_t sent = 0, got = 0;
+    Bytes bytes = pattern(400000);
+    p.sim.run_until(
+        [&] {
+            if (sent < bytes.size()) {
+                Bytes rest(bytes.begin() + static_cast<long>(sent), bytes.end());
+                sent += client->write(rest);
+            }
+            if (p.sim.below(3) == 0)
+                got += server->read(p.sim.below(3000)).size();
+            return got == bytes.size();
+        },
+        600 * second);
+    cr_assert_eq(got, bytes.size());
+    cr_assert_not(shrunk);
+}
+
+Test(window, bytes_beyond_it_are_dropped_and_counted)
+{
+    Scripted peer;
+    peer.open_passive();
+    uint32_t room = of(&peer.socket->conn).receive_window();
+    peer.send(SLUICE_ACK, pattern(1000), static_cast<int32_t>(room) - 400);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_beyond_window), 600);
+    cr_assert_eq(peer.socket->info().held, 400);
+}
+
+Test(window, receive_buffer_grows_with_what_is_read)
+{
+    lab::Pair p(1, {.rate = 12500000, .delay = 20000});
+    auto [client, server] = p.connected();
+    client->send_buffer = server->receive_buffer = 4 << 20;
+    cr_assert(transfer(p, *client, *server, pattern(20000000)));
+    cr_assert_gt(server->wanted_receive_buffer, 2 * 400000);
+    cr_assert_gt(client->wanted_send_buffer, 400000);
+}
