@@ -42,7 +42,7 @@ bench:
 # ---- source format ----
 
 c++-sources = $(shell git ls-files '*.cc' '*.hh' 'kmod/core/*.h' 'userspace/**.h' \
-		'tests/**.h' ':!kmod/core/host.h' ':!kmod/core/cc.h')
+		'tests/**.h' ':!kmod/core/host.h' ':!kmod/core/cc.h' ':!userspace/lib/*.h')
 
 format:
 	clang-format -i $(c++-sources)
