@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * One measurement of a stream transport, on kernel TCP or on Sluice, both ends
+ * in this machine. Prints one number.
+ *
+ *	bench TRANSPORT ROW ADDRESS [NETNS]
+ *
+ * TRANSPORT: tcp or sluice. ROW:
+ *	bulk		MB/s of 64 KiB writes
+ *	roundtrip	ns of a 64-byte request and its answer
+ *	connect		ns of connect, round trip, close
+ *	memory		bytes of kernel slab for an established, idle pair of sockets
+ * ADDRESS is where the server listens; NETNS (a file under /run/netns) is the
+ * namespace that it runs in.
+ */
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sluice.h"
+
+#define PORT 7777
+#define CHUNK 65536
+#define MESSAGE 64
+
+static bool sluice;
+static struct in6_addr address;		/* v4-mapped for IPv4 */
+static char buffer[CHUNK];
+
+static double now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1e9 + t.tv_nsec;
+}
+
+static int new_socket(void)
+{
+	int fd = sluice ? socket(AF_SLUICE, SOCK_STREAM, 0)
+			: socket(IN6_IS_ADDR_V4MAPPED(&address) ? AF_INET : AF_INET6, SOCK_STREAM, 0);
+
+	if (fd < 0)
+		err(1, "socket");
+	return fd;
+}
+
+/* The server's address as the socket's family writes it. */
+static socklen_t server_address(struct sockaddr_storage *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (!sluice && IN6_IS_ADDR_V4MAPPED(&address)) {
+		struct sockaddr_in *in = (struct sockaddr_in *)out;
+
+		in->sin_family = AF_INET;
+		in->sin_port = htons(PORT);
+		memcpy(&in->sin_addr, &address.s6_addr[12], 4);
+		return sizeof(*in);
+	}
+	/* sockaddr_sluice and sockaddr_in6 have one layout. */
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+
+	in6->sin6_family = sluice ? AF_SLUICE : AF_INET6;
+	in6->sin6_port = htons(PORT);
+	in6->sin6_addr = address;
+	return sizeof(*in6);
+}
+
+static void no_delay(int fd)
+{
+	int on = 1;
+
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)))
+		err(1, "TCP_NODELAY");
+}
+
+static void send_all(int fd, size_t size)
+{
+	while (size) {
+		ssize_t n = send(fd, buffer, size < CHUNK ? size : CHUNK, 0);
+
+		if (n <= 0)
+			err(1, "send");
+		size -= n;
+	}
+}
+
+/* False at the end of the stream. */
+static bool receive_all(int fd, size_t size)
+{
+	while (size) {
+		ssize_t n = recv(fd, buffer, size < CHUNK ? size : CHUNK, 0);
+
+		if (n < 0)
+			err(1, "recv");
+		if (!n)
+			return false;
+		size -= n;
+	}
+	return true;
+}
+
+static int open_connection(void)
+{
+	struct sockaddr_storage to;
+	socklen_t length = server_address(&to);
+	int fd = new_socket();
+
+	if (connect(fd, (struct sockaddr *)&to, length))
+		err(1, "connect");
+	return fd;
+}
+
+/* ---- the server ----------------------------------------------------------- */
+
+static int listening(void)
+{
+	struct sockaddr_storage at;
+	socklen_t length = server_address(&at);
+	int fd = new_socket(), on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&at, length))
+		err(1, "bind");
+	if (listen(fd, 4096))
+		err(1, "listen");
+	return fd;
+}
+
+/* Takes bytes until the end, then says so. */
+static void serve_bulk(int fd)
+{
+	while (recv(fd, buffer, CHUNK, 0) > 0)
+		;
+	send_all(fd, 1);
+}
+
+static void serve_echo(int fd)
+{
+	no_delay(fd);
+	while (receive_all(fd, MESSAGE))
+		send_all(fd, MESSAGE);
+}
+
+static void serve(const char *row, int ready)
+{
+	int listener = listening(), fd;
+
+	if (write(ready, "", 1) != 1)
+		err(1, "pipe");
+	while ((fd = accept(listener, NULL, NULL)) >= 0) {
+		if (!strcmp(row, "memory"))
+			continue;	/* held until the end */
+		if (!strcmp(row, "bulk"))
+			serve_bulk(fd);
+		else
+			serve_echo(fd);
+		close(fd);
+	}
+	err(1, "accept");
+}
+
+/* ---- the client ------------------------------------------------------------- */
+
+static double bulk(void)
+{
+	size_t size = 192 << 20;
+	int fd = open_connection();
+	double begin;
+
+	send_all(fd, 32 << 20);		/* past slow start and autotuning */
+	begin = now_ns();
+	send_all(fd, size);
+	shutdown(fd, SHUT_WR);
+	receive_all(fd, 1);
+	return size / (now_ns() - begin) * 1e3;
+}
+
+static double roundtrip(void)
+{
+	int fd = open_connection(), n = 4000, warm = 200;
+	double begin = 0;
+
+	no_delay(fd);
+	for (int i = -warm; i < n; i++) {
+		if (i == 0)
+			begin = now_ns();
+		send_all(fd, MESSAGE);
+		receive_all(fd, MESSAGE);
+	}
+	return (now_ns() - begin) / n;
+}
+
+static double connect_row(void)
+{
+	int n = 1000, warm = 100;
+	double begin = 0;
+
+	for (int i = -warm; i < n; i++) {
+		if (i == 0)
+			begin = now_ns();
+		int fd = open_connection();
+
+		no_delay(fd);
+		send_all(fd, MESSAGE);
+		receive_all(fd, MESSAGE);
+		shutdown(fd, SHUT_WR);
+		while (recv(fd, buffer, 1, 0) > 0)
+			;
+		close(fd);
+	}
+	return (now_ns() - begin) / n;
+}
+
+static double slab_bytes(void)
+{
+	FILE *f = fopen("/proc/meminfo", "r");
+	char line[128];
+	long kib = -1;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Slab: %ld", &kib) == 1)
+			break;
+	if (kib < 0)
+		errx(1, "/proc/meminfo has no Slab");
+	fclose(f);
+	return kib * 1024.0;
+}
+
+static double memory(void)
+{
+	int warm = 64, n = 4000;
+	double before = 0;
+
+	for (int i = -warm; i < n; i++) {
+		if (i == 0) {
+			sleep(1);	/* what the warm-up frees late is freed now */
+			before = slab_bytes();
+		}
+		open_connection();
+	}
+	sleep(1);
+	return (slab_bytes() - before) / n;
+}
+
+/* ---- both ---------------------------------------------------------------------- */
+
+static void enter(const char *netns)
+{
+	int fd = open(netns, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || setns(fd, CLONE_NEWNET))
+		err(1, "%s", netns);
+	close(fd);
+}
+
+static pid_t start_server(const char *row, const char *netns)
+{
+	int ready[2];
+	pid_t pid;
+	char byte;
+
+	if (pipe(ready))
+		err(1, "pipe");
+	pid = fork();
+	if (pid < 0)
+		err(1, "fork");
+	if (!pid) {
+		if (netns)
+			enter(netns);
+		serve(row, ready[1]);
+	}
+	close(ready[1]);
+	if (read(ready[0], &byte, 1) != 1)
+		errx(1, "the server did not start");
+	return pid;
+}
+
+static void parse_address(const char *text)
+{
+	struct in_addr v4;
+
+	if (inet_pton(AF_INET, text, &v4) == 1) {
+		memset(&address, 0, 10);
+		memset(&address.s6_addr[10], 0xff, 2);
+		memcpy(&address.s6_addr[12], &v4, 4);
+	} else if (inet_pton(AF_INET6, text, &address) != 1) {
+		errx(1, "%s is no address", text);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		double (*measure)(void);
+	} rows[] = {
+		{ "bulk", bulk }, { "roundtrip", roundtrip },
+		{ "connect", connect_row }, { "memory", memory },
+	};
+	struct rlimit files = { 20000, 20000 };
+
+	if (argc < 4 || (strcmp(argv[1], "tcp") && strcmp(argv[1], "sluice")))
+		errx(2, "usage: bench tcp|sluice bulk|roundtrip|connect|memory ADDRESS [NETNS]");
+	setrlimit(RLIMIT_NOFILE, &files);
+	sluice = !strcmp(argv[1], "sluice");
+	parse_address(argv[3]);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (strcmp(rows[i].name, argv[2]))
+			continue;
+		pid_t server = start_server(argv[2], argc > 4 ? argv[4] : NULL);
+
+		printf("%.1f\n", rows[i].measure());
+		kill(server, SIGKILL);
+		waitpid(server, NULL, 0);
+		return 0;
+	}
+	errx(2, "no row %s", argv[2]);
+}
