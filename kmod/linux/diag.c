@@ -116,6 +116,7 @@ static int put_socket(struct question *q, struct sock *sk)
 	struct sluice_diag_msg *msg;
 	struct sluice_info info;
 	struct nlmsghdr *nlh;
+	u32 cookie[2];
 	int error;
 
 	nlh = begin(q, &msg);
@@ -125,7 +126,8 @@ static int put_socket(struct question *q, struct sock *sk)
 	sluice_conn_info(&sluice_sk(sk)->conn, &info, sluice_now());
 	msg->state = sk->sk_state;
 	msg->protocol = sk->sk_protocol;
-	msg->cookie = sock_gen_cookie(sk);
+	sock_diag_save_cookie(sk, cookie);
+	msg->cookie = (u64)cookie[1] << 32 | cookie[0];
 	msg->uid = from_kuid_munged(user_ns, sock_i_uid(sk));
 	msg->inode = sock_i_ino(sk);
 	if (msg->state == TCP_LISTEN)
