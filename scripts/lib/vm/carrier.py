@@ -16,6 +16,7 @@ import time
 
 END = b"sluice: end of log"
 CHUNK = 65536
+LEAVE = b"\x1d"    # Ctrl-] on a terminal ends the guest
 LAST_WORDS_SECONDS = 10
 
 
@@ -46,8 +47,10 @@ class Carrier:
         self.done = False
         self.timed_out = False
         self.console_ended = False
+        self.left = False            # by the user
         self._received = b""
         self._to_guest = bytearray()
+        self._input_held = False
         self._console_tail = b""
         self._selector = selectors.DefaultSelector()
 
@@ -124,6 +127,7 @@ class Carrier:
         except OSError:
             sent = len(self._to_guest)
         del self._to_guest[:sent]
+        self._release_input()
         self._watch_channel()
 
     def _start_input(self):
@@ -148,18 +152,29 @@ class Carrier:
         self._send("eof")
 
     def _read_input(self):
-        if len(self._to_guest) > 4 * CHUNK:
-            time.sleep(0.005)    # the guest is slower than our standard input
-            return
         try:
             data = os.read(0, CHUNK)
         except OSError:
             data = b""
+        if self.terminal and LEAVE in data:
+            self.left = True
         if data:
             self._send("in", data)
+            self._hold_input()
         else:
             self._selector.unregister(0)
             self._send("eof")
+
+    def _hold_input(self):
+        """Reads no more than the guest takes; _write_channel goes on when it has."""
+        if len(self._to_guest) > 4 * CHUNK:
+            self._selector.unregister(0)
+            self._input_held = True
+
+    def _release_input(self):
+        if self._input_held and len(self._to_guest) < CHUNK:
+            self._input_held = False
+            self._selector.register(0, selectors.EVENT_READ)
 
     def send_window_size(self):
         size = fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(8))
@@ -172,7 +187,7 @@ class Carrier:
     def _finished(self):
         if self.done and self._log_is_complete():
             return True
-        return self.console_ended
+        return self.console_ended or self.left
 
     def _step(self, timeout):
         for key, events in self._selector.select(timeout):

@@ -2,7 +2,6 @@
 """scripts/vm: options, one run of a guest from start to verdict."""
 import argparse
 import contextlib
-import ctypes
 import os
 import shlex
 import signal
@@ -22,7 +21,6 @@ from .common import digest, write_atomically
 KERNELS = ("6.1", "6.12", "uml", "uml-debug")
 KEEP_LOGS_SECONDS = 7 * 24 * 3600
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-PR_SET_PDEATHSIG = 1
 
 
 def parse(arguments):
@@ -105,7 +103,8 @@ def write_run_file(path, options, module, agent, terminal):
     """What the guest's session is to do, as shell assignments."""
     term = os.environ.get("TERM", "dumb") if terminal else "dumb"
     environment = [f"PATH={PATH}", "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/bash",
-                   "LANG=C.UTF-8", f"TERM={term}"] + options.env
+                   "LANG=C.UTF-8", f"TERM={term}",
+                   f"SLUICE_VM={options.kernel}"] + options.env
     kind = uml if options.kernel.startswith("uml") else qemu
     settings = {
         "repository": REPOSITORY, "directory": os.getcwd(), "channel": kind.CHANNEL,
@@ -119,19 +118,18 @@ def write_run_file(path, options, module, agent, terminal):
     write_atomically(path, ("\n".join(lines) + "\n").encode())
 
 
-def die_with_parent():
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def start(options, run_file, channel):
     kind = uml if options.kernel.startswith("uml") else qemu
     command = kind.command_line(options, run_file, GUEST, channel.fileno())
     try:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, pass_fds=[channel.fileno()],
-                                start_new_session=True, preexec_fn=die_with_parent)
+                                start_new_session=True, preexec_fn=kind.confine,
+                                env=dict(os.environ, TMPDIR=kind.SCRATCH))
     except OSError as error:
         raise VmError(f"cannot run {command[0]}: {error.strerror} (run scripts/setup)")
+    except subprocess.SubprocessError:
+        raise VmError(f"this system does not let {command[0]} be confined (see sandbox.py)")
 
 
 def stop(process):
@@ -163,6 +161,8 @@ def judge(carrier, options, log_path):
         problems.append("the kernel complained: " + lines[trouble].strip())
     if carrier.timed_out and not carrier.done:
         problems.insert(0, f"no end after {options.timeout:g} seconds")
+    elif carrier.left:
+        problems.append("left before the guest was done")
     elif not carrier.done:
         problems.append("the guest ended before its command" if carrier.started
                         else "the guest did not start")

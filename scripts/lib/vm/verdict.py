@@ -4,7 +4,7 @@ import re
 
 TROUBLE = re.compile(r"""
     Kernel\ panic | \bOops\b | \bBUG\b | WARNING: | Call\ Trace | cut\ here
-    | general\ protection\ fault | unable\ to\ handle | divide\ error | invalid\ opcode
+    | general\ protection\ fault[,:] | unable\ to\ handle | divide\ error: | invalid\ opcode:
     | KASAN: | KFENCE: | UBSAN: | KCSAN: | ODEBUG:
     | possible\ recursive\ locking | possible\ circular\ locking | inconsistent\ lock\ state
     | suspicious\ RCU\ usage | DEBUG_LOCKS_WARN_ON | held\ lock\ freed
@@ -14,7 +14,7 @@ TROUBLE = re.compile(r"""
     | soft\ lockup | hard\ LOCKUP | blocked\ for\ more\ than | rcu.*(?:stall|detected)
     | list_(?:add|del)\ corruption | corrupted\ list | Bad\ page | bad_page
     | Slab\ cache\ still\ has\ objects | Objects\ remaining | double\ free
-    | page\ allocation\ failure | unregister_netdevice:\ waiting
+    | page\ allocation\ failure | Out\ of\ memory: | unregister_netdevice:\ waiting
     | Attempt\ to\ release | protocol\ .*\ is\ buggy
 """, re.VERBOSE)
 

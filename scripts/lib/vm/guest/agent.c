@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { CHUNK = 65536, HEADER_MAX = 32, GRACE_MS = 500 };
@@ -218,6 +219,14 @@ static void on_child(int signal)
 	(void)signal;	/* interrupts poll() */
 }
 
+static long long milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
 /*
  * Carries data until the child is gone and its streams have ended. What it left
  * running may still write for GRACE_MS, and is then killed: it could keep the
@@ -227,7 +236,7 @@ static int carry(pid_t child)
 {
 	static const char *const type[2] = { "out", "err" };
 	int status = 0, alive = 1, stuck = 0, i;
-	struct timespec grace = { .tv_nsec = GRACE_MS * 1000 * 1000 };
+	long long kill_at = 0;
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -238,16 +247,23 @@ static int carry(pid_t child)
 			{ .fd = alive && !stuck ? channel : -1, .events = POLLIN },
 			{ .fd = stuck ? to_child : -1, .events = POLLOUT },
 		};
-		int ready;
+		struct timespec grace = { 0 };
+		long long left;
 
 		if (alive && waitpid(child, &status, WNOHANG) == child) {
 			alive = 0;
+			kill_at = milliseconds() + GRACE_MS;
 			continue;
 		}
-		ready = ppoll(fds, 4, alive ? NULL : &grace, &none);
-		if (ready == 0)
-			kill(-1, SIGKILL);
-		if (ready <= 0)
+		if (!alive) {
+			left = kill_at - milliseconds();
+			if (left <= 0) {
+				kill(-1, SIGKILL);
+				left = GRACE_MS;
+			}
+			grace.tv_nsec = left * 1000 * 1000;
+		}
+		if (ppoll(fds, 4, alive ? NULL : &grace, &none) <= 0)
 			continue;
 		for (i = 0; i < 2; i++) {
 			if (fds[i].revents && !forward(from_child[i], type[i])) {
