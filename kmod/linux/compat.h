@@ -9,6 +9,7 @@
 
 #include <linux/ipv6.h>
 #include <linux/skbuff.h>
+#include <linux/tcp.h>
 #include <net/genetlink.h>
 #include <net/inet_sock.h>
 #include <net/sock.h>
@@ -172,6 +173,31 @@ static inline void sluice_inet6_defaults(struct sock *sk)
 {
 	inet6_sk(sk)->mc_loop = 1;
 	inet6_sk(sk)->mc_all = 1;
+}
+#endif
+
+/* A copied socket has none of the original's flow labels. */
+#ifdef SLUICE_HAVE_IPV6_FL_LIST_INET
+static inline void sluice_inet6_forget_labels(struct sock *sk)
+{
+	RCU_INIT_POINTER(inet_sk(sk)->ipv6_fl_list, NULL);
+}
+#else
+static inline void sluice_inet6_forget_labels(struct sock *sk)
+{
+	RCU_INIT_POINTER(inet6_sk(sk)->ipv6_fl_list, NULL);
+}
+#endif
+
+/* In struct tcp_info, where it has a place for it. */
+#ifdef SLUICE_HAVE_TCP_INFO_RCV_WND
+static inline void sluice_tcp_info_rcv_wnd(struct tcp_info *info, u32 window)
+{
+	info->tcpi_rcv_wnd = window;
+}
+#else
+static inline void sluice_tcp_info_rcv_wnd(struct tcp_info *info, u32 window)
+{
 }
 #endif
 

@@ -23,29 +23,38 @@ struct sluice_half_open_sock {
 	u8 v4_wire : 1;
 };
 
-int sluice_listen_init(void);
-void sluice_listen_exit(void);
+int sluice_half_open_cache_init(void);
+void sluice_half_open_cache_exit(void);
+
+/* ---- listen.c -------------------------------------------------------------- */
 
 /* proto_ops.listen */
 int sluice_listen(struct socket *sock, int backlog);
 /* Ends listening: half-open and unaccepted connections are reset. Socket lock held. */
 void sluice_listen_stop(struct sock *sk);
-/* The next connection: 0 or a negative errno. Takes the socket lock. */
-struct sock *sluice_accept_next(struct sock *sk, int flags, int *error);
+/* proto.accept: the next connection, or NULL and a negative errno. Takes the socket lock. */
+struct sock *sluice_accept(struct sock *sk, int flags, int *error, bool kern);
+
+/* ---- half_open.c: the listener's lock is held -------------------------------- */
 
 /*
- * A segment without a connection, for this listener, whose lock is held. A SYN
- * begins a half-open connection, its ISN above `isn_after` when not 0. The
- * skb stays the caller's.
+ * A SYN for this listener begins a half-open connection, its ISN above
+ * `isn_after` when that is not 0.
  */
-void sluice_listen_segment(struct sock *sk, struct sk_buff *skb, struct sluice_segment *seg,
+void sluice_listen_segment(struct sock *sk, struct sluice_segment *seg,
 			   const struct sluice_flow_key *key, u32 isn_after);
-/* A segment for a half-open connection; its listener's lock is held. */
-void sluice_half_open_receive(struct sluice_half_open_sock *h, struct sk_buff *skb,
-			      struct sluice_segment *seg);
-/* An ICMP error for it ends it when hard; its listener's lock is held. */
-void sluice_half_open_icmp(struct sluice_half_open_sock *h);
-/* Takes h out of everything; the listener's lock is held. */
+/* A segment for a half-open connection. */
+void sluice_half_open_receive(struct sluice_half_open_sock *h, struct sluice_segment *seg);
+/* Takes h out of everything; it is freed after a grace period. */
 void sluice_half_open_remove(struct sluice_half_open_sock *h);
+
+/* ---- child.c: the listener's lock is held ------------------------------------- */
+
+/*
+ * The handshake is over: makes the connection, in h's place in the
+ * demultiplexer, gives it the segment and puts it in the accept queue.
+ * False: no memory or no route; h is as before.
+ */
+bool sluice_child_create(struct sluice_half_open_sock *h, struct sluice_segment *seg);
 
 #endif /* SLUICE_LINUX_LISTEN_H */

@@ -20,15 +20,16 @@ struct sluice_port_user {
 	struct sock *sk;		/* NULL: TIME_WAIT, described by what follows */
 	struct in6_addr address;	/* local; IPv4 as v4-mapped, :: any */
 	int device;			/* SO_BINDTODEVICE, 0 any */
-	bool reuse;			/* SO_REUSEADDR when it began */
+	bool reuse, reuseport;		/* SO_REUSEADDR, SO_REUSEPORT when it began */
 };
 
-void sluice_ports_init(void);
+int sluice_ports_init(void);
+void sluice_ports_exit(void);
 
 /*
  * proto.get_port: gives sk the port `number`, or an ephemeral one for 0; sk
  * may have it already (listen), then it is only checked. Socket lock held.
- * 0, 1 (-EADDRINUSE to the caller's caller), -ENOMEM.
+ * 0, -EADDRINUSE, -ENOMEM.
  */
 int sluice_port_get(struct sock *sk, unsigned short number);
 /* An accepted connection uses its listener's port too. 0, -ENOENT when it has none any more. */

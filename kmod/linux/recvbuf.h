@@ -12,17 +12,11 @@
 #include <linux/skbuff.h>
 #include <net/sock.h>
 
-/* In skb->cb, behind what IP keeps there while a segment is being judged. */
+/* In skb->cb once the receive buffer has it; before, IP's own data are there. */
 struct sluice_skb_cb {
-	union {
-		u8 ip[28];		/* inet_skb_parm, inet6_skb_parm */
-		struct {
-			u32 position;	/* sequence number of the first byte that counts */
-			u32 skip;	/* bytes of the skb before it, read ones too */
-			u32 length;	/* bytes that count and are not read */
-		};
-	};
-	bool kept;			/* the receive buffer has taken the skb */
+	u32 position;		/* sequence number of the first byte that counts */
+	u32 skip;		/* bytes of the skb before it, read ones too */
+	u32 length;		/* bytes that count and are not read */
 };
 
 static inline struct sluice_skb_cb *sluice_skb_cb(struct sk_buff *skb)

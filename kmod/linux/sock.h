@@ -32,28 +32,24 @@ struct sluice_sock {
 	struct sluice_port_user port;
 	struct sluice_sendbuf out;
 	struct sluice_recvbuf in;
-	union {
-		struct {		/* a listener */
-			struct list_head ready;		/* accept queue: children's `ready` */
-			struct list_head half_opens;	/* struct sluice_half_open_sock */
-			u32 half_open_count;
-			u32 defer_accept;	/* TCP_DEFER_ACCEPT, seconds */
-		};
-		struct {		/* a connection */
-			u64 timer_due;		/* when sk_timer or precise is set to go off; 0 unset */
-			u64 deadline;		/* what the core asked for; 0 none */
-			struct sluice_half_open_sock *half_open;	/* until the handshake is over */
-		};
-	};
-	struct hrtimer precise;		/* deadlines nearer than a few jiffies */
-	struct sk_buff *current_skb;	/* the segment being given to the core */
+	/* a listener's, but for `ready`, by which a child hangs in the accept queue */
+	struct list_head ready;		/* accept queue: children's `ready` */
+	struct list_head half_opens;	/* struct sluice_half_open_sock, by `list` */
+	u32 half_open_count;
+	/* a connection's */
+	sluice_usec deadline;		/* what the core asked for; 0 none */
+	sluice_usec timer_due;		/* when a timer goes off; 0 none is set */
+	struct hrtimer precise;		/* for deadlines nearer than a few jiffies */
+	u32 notsent_lowat;		/* TCP_NOTSENT_LOWAT, bytes */
+	u32 path_mtu;			/* that the core knows, bytes of an IP packet */
 	u16 header_extra;		/* bytes of IP options and extension headers in each packet */
 	u8 v4_wire : 1;			/* IPv4 on the wire */
 	u8 sluice_family : 1;		/* addresses are struct sockaddr_sluice */
 	u8 timer_missed : 1;		/* the timer went off while a user held the lock */
-	u8 mtu_missed : 1;		/* so did a path MTU report */
+	u8 mtu_changed : 1;		/* the path MTU isn't path_mtu any more */
+	u8 orphan : 1;			/* counted in the namespace's orphans */
 	u8 destroyed : 1;
-	u8 queued : 1;			/* in the listener's accept queue */
+	u8 drop_held : 1;		/* memory is short: the core is to forget what is held */
 	u8 inq_cmsg : 1;		/* TCP_INQ */
 	struct ipv6_pinfo inet6;	/* last, as inet6_sk_generic() of Linux 6.1 wants */
 };
@@ -65,18 +61,68 @@ static inline struct sluice_sock *sluice_sk(const struct sock *sk)
 
 static inline struct sluice_sock *sluice_sock_of(const struct sluice_conn *c)
 {
-	return container_of_const(c, struct sluice_sock, conn);
+	return container_of((struct sluice_conn *)c, struct sluice_sock, conn);
 }
 
 static inline struct sock *sluice_conn_sk(const struct sluice_conn *c)
 {
-	return (struct sock *)container_of(c, struct sluice_sock, conn);
+	return (struct sock *)sluice_sock_of(c);
 }
 
 static inline struct sluice_net *sluice_sk_net(const struct sock *sk)
 {
 	return sluice_net(sock_net(sk));
 }
+
+extern struct proto sluice_prot;
+
+/* proto.init: makes a new inet_sock (of any of the families) a Sluice socket. */
+int sluice_sock_init(struct sock *sk);
+/* Puts what a socket and a freshly cloned child begin with in place. */
+void sluice_sock_init_parts(struct sluice_sock *s);
+/*
+ * After every call of the core, with the lock still held: does what the core
+ * asked for meanwhile, and ends a closed connection that has no socket.
+ */
+void sluice_sock_settle(struct sock *sk);
+/* The application is gone; too many such connections are reset. Lock held, BH disabled. */
+void sluice_sock_orphan(struct sock *sk);
+/* Gives back everything, and the reference that a socket has to itself. Lock held. */
+void sluice_sock_destroy(struct sock *sk);
+/* Frees what is buffered, either way. Lock held. */
+void sluice_sock_purge(struct sock *sk);
+/* Out of the demultiplexer and, unless bind() chose it, away from its port. */
+void sluice_sock_unhash(struct sock *sk);
+
+/* timer.c */
+void sluice_timer_init(struct sluice_sock *s);
+void sluice_timer_stop(struct sluice_sock *s);
+/* The lock's holder made the timer wait. Lock held. */
+void sluice_timer_catch_up(struct sluice_sock *s);
+
+/* close.c: proto.close, proto.shutdown, proto.disconnect */
+void sluice_close(struct sock *sk, long timeout);
+void sluice_shutdown(struct sock *sk, int how);
+int sluice_disconnect(struct sock *sk, int flags);
+
+/* connect.c: proto.connect */
+int sluice_connect(struct sock *sk, struct sockaddr *address, int length);
+
+/* sendmsg.c, recvmsg.c, poll.c: struct proto_ops */
+int sluice_sendmsg(struct socket *sock, struct msghdr *msg, size_t size);
+int sluice_recvmsg(struct socket *sock, struct msghdr *msg, size_t size, int flags);
+__poll_t sluice_poll(struct file *file, struct socket *sock, poll_table *wait);
+/* SIOCINQ and its kin. */
+int sluice_ioctl(struct sock *sk, int command, int *answer);
+
+/* options.c: struct proto_ops */
+int sluice_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
+		      unsigned int length);
+int sluice_getsockopt(struct socket *sock, int level, int name, char __user *value,
+		      int __user *length);
+
+/* proto.keepalive */
+void sluice_keepalive(struct sock *sk, int on);
 
 /* The host's clock: microseconds since boot, never 0. */
 static inline sluice_usec sluice_now(void)

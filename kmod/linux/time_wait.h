@@ -26,14 +26,21 @@ struct sluice_time_wait_sock {
 
 int sluice_time_wait_init(void);
 void sluice_time_wait_exit(void);
-/* Removes all of one namespace, or of every one for NULL. Process context. */
+/* Removes all of one namespace. Process context. */
 void sluice_time_wait_purge(const struct net *net);
 
 /*
- * A segment for it. True: it was a new SYN, the TIME_WAIT is gone, and a
- * listener may have the segment, its ISN above *isn_after.
+ * A segment for it, RCU read side. True: the TIME_WAIT is gone. When that is
+ * for a new SYN, the new connection's ISN must be above *isn_after.
  */
-bool sluice_time_wait_receive(struct sluice_time_wait_sock *tw, struct sk_buff *skb,
+bool sluice_time_wait_receive(struct sluice_time_wait_sock *tw,
 			      const struct sluice_segment *seg, u32 *isn_after);
+
+/*
+ * connect() wants this pair. True: it was a TIME_WAIT that may go, being older
+ * than a second with timestamps that keep its segments apart from the new
+ * connection's (RFC 6191), and is gone. BH disabled.
+ */
+bool sluice_time_wait_yields(const struct sluice_flow_key *key);
 
 #endif /* SLUICE_LINUX_TIME_WAIT_H */

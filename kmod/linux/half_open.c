@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Half-open connections: from a SYN to the ACK of its SYN-ACK (RFC 9293
+ * 3.10.7.2, 3.10.7.4, 3.8.3). The listener's lock guards them.
+ */
+#include <linux/slab.h>
+#include <net/ipv6.h>
+#include <net/tcp_states.h>
+
+#include "compat.h"
+#include "listen.h"
+#include "reply.h"
+#include "sock.h"
+#include "transmit.h"
+
+static struct kmem_cache *cache;
+
+int sluice_half_open_cache_init(void)
+{
+	cache = KMEM_CACHE(sluice_half_open_sock, SLAB_ACCOUNT);
+	return cache ? 0 : -ENOMEM;
+}
+
+void sluice_half_open_cache_exit(void)
+{
+	kmem_cache_destroy(cache);
+}
+
+static void free_rcu(struct rcu_head *head)
+{
+	kmem_cache_free(cache, container_of(head, struct sluice_half_open_sock, rcu));
+}
+
+static const struct sluice_config *config_of(const struct sluice_half_open_sock *h)
+{
+	return &sluice_net(h->flow.key.net)->config;
+}
+
+/* ---- deadline --------------------------------------------------------------- */
+
+static void arm(struct sluice_half_open_sock *h, sluice_usec now)
+{
+	u64 wait = h->core.deadline > now ? h->core.deadline - now : 0;
+
+	mod_timer(&h->timer, jiffies + 1 + usecs_to_jiffies(min_t(u64, wait, U32_MAX)));
+}
+
+static void deadline_passed(struct sluice_half_open_sock *h)
+{
+	struct sluice_reply reply = { .header_length = 0 };
+	sluice_usec now = sluice_now();
+
+	if (h->core.deadline <= now &&
+	    sluice_half_open_time(&h->core, config_of(h), &reply, now) == SLUICE_HALF_OPEN_DROP) {
+		sluice_half_open_remove(h);
+		return;
+	}
+	arm(h, now);
+	if (reply.header_length)
+		sluice_reply_send(h->flow.key.net, h->listener, &h->flow.key, NULL, &reply);
+}
+
+static void went_off(struct timer_list *timer)
+{
+	struct sluice_half_open_sock *h = from_timer(h, timer, timer);
+	struct sock *sk;
+
+	/* Both are freed a grace period after h left its listener. */
+	rcu_read_lock();
+	sk = h->listener;
+	bh_lock_sock_nested(sk);
+	if (!h->flow.hashed)
+		;
+	else if (sock_owned_by_user(sk))
+		mod_timer(&h->timer, jiffies + HZ / 20);
+	else
+		deadline_passed(h);
+	bh_unlock_sock(sk);
+	rcu_read_unlock();
+}
+
+/* ---- life ------------------------------------------------------------------- */
+
+void sluice_half_open_remove(struct sluice_half_open_sock *h)
+{
+	struct sock *sk = h->listener;
+
+	sluice_flow_remove(&h->flow);	/* nothing to do when its child has the place */
+	del_timer(&h->timer);
+	list_del(&h->list);
+	sluice_sk(sk)->half_open_count--;
+	call_rcu(&h->rcu, free_rcu);
+	sock_put(sk);
+}
+
+/* The SYN is looked at only when there would be room for the connection. */
+static bool has_room(struct sock *sk)
+{
+	struct sluice_net *sn = sluice_sk_net(sk);
+
+	if (sk_acceptq_is_full(sk)) {
+		sluice_count(sn, SLUICE_CNT_listen_overflows);
+		return false;
+	}
+	if (sluice_sk(sk)->half_open_count >= READ_ONCE(sn->config.max_syn_backlog)) {
+		sluice_count(sn, SLUICE_CNT_half_open_overflows);
+		return false;
+	}
+	return true;
+}
+
+static struct sluice_half_open_sock *create(struct sock *sk, const struct sluice_flow_key *key)
+{
+	struct sluice_half_open_sock *h = kmem_cache_alloc(cache, GFP_ATOMIC | __GFP_NOWARN);
+
+	if (!h)
+		return NULL;
+	h->flow.key = *key;
+	h->flow.kind = SLUICE_FLOW_HALF_OPEN;
+	h->listener = sk;
+	h->v4_wire = ipv6_addr_v4mapped(&key->remote);
+	timer_setup(&h->timer, went_off, 0);
+	if (sluice_flow_insert(&h->flow)) {
+		kmem_cache_free(cache, h);
+		return NULL;
+	}
+	sock_hold(sk);
+	list_add_tail(&h->list, &sluice_sk(sk)->half_opens);
+	sluice_sk(sk)->half_open_count++;
+	return h;
+}
+
+static void describe_path(const struct sluice_flow_key *key, const struct dst_entry *dst,
+			  struct sluice_path *path)
+{
+	*path = (struct sluice_path) {
+		.local_port = ntohs(key->local_port),
+		.remote_port = ntohs(key->remote_port),
+		.advertise_mss = min_t(u32, dst_metric_advmss(dst), U16_MAX),
+	};
+	memcpy(path->local, &key->local, sizeof(path->local));
+	memcpy(path->remote, &key->remote, sizeof(path->remote));
+}
+
+/* Receive buffer of the connection to be, in payload bytes. */
+static u32 space_of(const struct sock *sk)
+{
+	return ((u64)READ_ONCE(sk->sk_rcvbuf) * sluice_sk(sk)->in.density) >> 8;
+}
+
+void sluice_listen_segment(struct sock *sk, struct sluice_segment *seg,
+			   const struct sluice_flow_key *key, u32 isn_after)
+{
+	struct sluice_half_open_sock *h;
+	struct sluice_reply syn_ack;
+	sluice_usec now = sluice_now();
+	struct sluice_path path;
+	struct dst_entry *dst;
+
+	if (!has_room(sk))
+		return;
+	dst = sluice_reply_route(key->net, sk, key, seg->payload);
+	if (!dst)
+		return;
+	h = create(sk, key);
+	if (!h) {
+		dst_release(dst);
+		sluice_count(sluice_sk_net(sk), SLUICE_CNT_accept_no_memory);
+		return;
+	}
+	describe_path(key, dst, &path);
+	sluice_half_open_init(&h->core, &sluice_sk(sk)->conn, config_of(h), &path, seg,
+			      space_of(sk), isn_after, &syn_ack, now);
+	arm(h, now);
+	sluice_reply_send_by(dst, key->net, sk, key, seg->payload, &syn_ack);
+}
+
+/* ---- segments --------------------------------------------------------------- */
+
+/* The client thinks it is connected, but there is no room: it will say so again. */
+static void overflow(struct sluice_half_open_sock *h, struct sluice_segment *seg)
+{
+	struct sluice_net *sn = sluice_net(h->flow.key.net);
+	struct sluice_reply reply;
+
+	sluice_count(sn, SLUICE_CNT_listen_overflows);
+	if (!READ_ONCE(sn->config.abort_on_overflow)) {
+		h->core.acked_but_full = true;
+		return;
+	}
+	sluice_reset_reply(seg, &reply);
+	if (reply.header_length) {
+		sluice_count(sn, SLUICE_CNT_resets_out);
+		sluice_reply_send(h->flow.key.net, NULL, &h->flow.key, seg->payload, &reply);
+	}
+	sluice_half_open_remove(h);
+}
+
+static void established(struct sluice_half_open_sock *h, struct sluice_segment *seg)
+{
+	if (sk_acceptq_is_full(h->listener))
+		overflow(h, seg);
+	else if (sluice_child_create(h, seg))
+		sluice_half_open_remove(h);
+	else
+		sluice_count(sluice_net(h->flow.key.net), SLUICE_CNT_accept_no_memory);
+}
+
+void sluice_half_open_receive(struct sluice_half_open_sock *h, struct sluice_segment *seg)
+{
+	struct sluice_reply reply = { .header_length = 0 };
+	sluice_usec now = sluice_now(), deadline = h->core.deadline;
+
+	switch (sluice_half_open_segment(&h->core, config_of(h), seg, &reply, now)) {
+	case SLUICE_HALF_OPEN_ESTABLISHED:
+		established(h, seg);
+		return;
+	case SLUICE_HALF_OPEN_DROP:
+		sluice_half_open_remove(h);
+		break;
+	case SLUICE_HALF_OPEN_KEEP:
+		if (h->core.deadline < deadline)
+			arm(h, now);
+		break;
+	}
+	if (reply.header_length)
+		sluice_reply_send(h->flow.key.net, h->listener, &h->flow.key, seg->payload, &reply);
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ICMP errors about segments that went out (RFC 9293 3.9.2.2, RFC 5927): they
+ * are believed only when the sequence number they quote is in flight. "Too
+ * big" lowers the route's MTU (RFC 1191, RFC 8201), after which the core cuts
+ * smaller segments.
+ */
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
+#include <linux/tcp.h>
+#include <net/icmp.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
+#include <net/tcp_states.h>
+
+#include "compat.h"
+#include "listen.h"
+#include "receive.h"
+#include "sock.h"
+#include "transmit.h"
+
+/* What an ICMP message says, both versions alike. */
+struct complaint {
+	struct sk_buff *skb;
+	struct sluice_flow_key key;	/* of the segment that is complained about */
+	u32 seq;
+	int error;			/* errno; 0: nothing for the application */
+	bool hard;			/* ends a connection that isn't there yet */
+	bool too_big, redirect;
+	u32 mtu;			/* too_big: bytes of an IP packet */
+};
+
+static void update_mtu(struct sock *sk, u32 mtu)
+{
+	struct sluice_sock *s = sluice_sk(sk);
+	struct dst_entry *dst;
+
+	if (sk->sk_state == TCP_LISTEN || sk->sk_state == TCP_CLOSE)
+		return;
+	dst = sluice_route_check(sk);
+	if (!dst || mtu >= s->path_mtu)
+		return;
+	dst->ops->update_pmtu(dst, sk, NULL, mtu, true);
+	sluice_route_check(sk);
+	dst = __sk_dst_get(sk);
+	if (dst && dst_mtu(dst) < s->path_mtu)
+		s->mtu_changed = 1;
+}
+
+static void redirect(struct sock *sk, struct sk_buff *skb)
+{
+	struct dst_entry *dst = sluice_route_check(sk);
+
+	if (dst)
+		dst->ops->redirect(dst, sk, skb);
+}
+
+/* Programs that asked (IP_RECVERR, IPV6_RECVERR) see every error, at once. */
+static void tell_application(struct sock *sk, const struct complaint *c)
+{
+	if (!sluice_sk(sk)->v4_wire && sluice_inet6_recverr(sk))
+		WRITE_ONCE(sk->sk_err, c->error);
+	else if (sluice_sk(sk)->v4_wire && sluice_inet_recverr(sk))
+		WRITE_ONCE(sk->sk_err, c->error);
+	else
+		return;
+	sk_error_report(sk);
+}
+
+/* bh_lock_sock held. */
+static void conn_complaint(struct sock *sk, const struct complaint *c)
+{
+	struct sluice_sock *s = sluice_sk(sk);
+	bool owned = sock_owned_by_user(sk);
+
+	if (!sluice_conn_in_flight(&s->conn, c->seq)) {
+		sluice_count(sluice_sk_net(sk), SLUICE_CNT_icmp_out_of_window);
+		return;
+	}
+	if (c->too_big) {
+		if (owned)	/* the route knows; release_sock() tells the core */
+			s->mtu_changed = 1;
+		else
+			update_mtu(sk, c->mtu);
+	} else if (c->redirect) {
+		if (!owned)
+			redirect(sk, c->skb);
+	} else if (owned) {
+		WRITE_ONCE(sk->sk_err_soft, c->error);
+	} else {
+		sluice_conn_icmp(&s->conn, c->error, c->hard, sluice_now());
+		if (sk->sk_state != TCP_CLOSE)
+			tell_application(sk, c);
+	}
+	if (!owned)
+		sluice_sock_settle(sk);
+}
+
+static void to_conn(struct sluice_flow *flow, const struct complaint *c)
+{
+	struct sock *sk = (struct sock *)container_of(flow, struct sluice_sock, flow);
+
+	bh_lock_sock(sk);
+	if (flow->hashed)
+		conn_complaint(sk, c);
+	bh_unlock_sock(sk);
+}
+
+/* A SYN-ACK that can't arrive: the half-open connection ends, as in TCP. */
+static void to_half_open(struct sluice_flow *flow, const struct complaint *c)
+{
+	struct sluice_half_open_sock *h = container_of(flow, struct sluice_half_open_sock, flow);
+	struct sock *sk = h->listener;
+
+	bh_lock_sock_nested(sk);
+	if (flow->hashed && !sock_owned_by_user(sk) && c->hard && c->seq == h->core.iss) {
+		sluice_count(sluice_sk_net(sk), SLUICE_CNT_icmp_errors);
+		sluice_half_open_remove(h);
+	}
+	bh_unlock_sock(sk);
+}
+
+static int dispatch(const struct complaint *c)
+{
+	struct sluice_flow *flow = sluice_flow_find(&c->key);
+
+	if (!flow)
+		return -ENOENT;
+	if (flow->kind == SLUICE_FLOW_CONN)
+		to_conn(flow, c);
+	else if (flow->kind == SLUICE_FLOW_HALF_OPEN)
+		to_half_open(flow, c);
+	return 0;
+}
+
+/* Ports and sequence number: the first eight bytes of our header, quoted. */
+static void read_quote(struct complaint *c, const u8 *header)
+{
+	const struct tcphdr *th = (const struct tcphdr *)header;
+
+	c->key.local_port = th->source;
+	c->key.remote_port = th->dest;
+	c->key.net = dev_net(c->skb->dev);
+	c->seq = ntohl(th->seq);
+}
+
+/* False: of no consequence. */
+static bool interpret_v4(struct complaint *c, u8 type, u8 code, u32 info)
+{
+	switch (type) {
+	case ICMP_REDIRECT:
+		c->redirect = true;
+		return true;
+	case ICMP_PARAMETERPROB:
+		c->error = EPROTO;
+		c->hard = true;
+		return true;
+	case ICMP_TIME_EXCEEDED:
+		c->error = EHOSTUNREACH;
+		return true;
+	case ICMP_DEST_UNREACH:
+		if (code > NR_ICMP_UNREACH)
+			return false;
+		c->too_big = code == ICMP_FRAG_NEEDED;
+		c->mtu = info;
+		c->error = icmp_err_convert[code].errno;
+		c->hard = true;	/* in SYN-SENT even "unreachable for now", as Linux TCP */
+		return true;
+	default:	/* source quench is void (RFC 6633) */
+		return false;
+	}
+}
+
+int sluice_icmp_v4(struct sk_buff *skb, u32 info)
+{
+	const struct iphdr *ip = (const struct iphdr *)skb->data;
+	struct complaint c = { .skb = skb };
+
+	if (!interpret_v4(&c, icmp_hdr(skb)->type, icmp_hdr(skb)->code, info))
+		return 0;
+	ipv6_addr_set_v4mapped(ip->saddr, &c.key.local);
+	ipv6_addr_set_v4mapped(ip->daddr, &c.key.remote);
+	read_quote(&c, skb->data + ip->ihl * 4);
+	return dispatch(&c);
+}
+
+int sluice_icmp_v6(struct sk_buff *skb, struct inet6_skb_parm *opt, u8 type, u8 code,
+		   int offset, __be32 info)
+{
+	const struct ipv6hdr *ip = (const struct ipv6hdr *)skb->data;
+	struct complaint c = { .skb = skb };
+
+	c.key.local = ip->saddr;
+	c.key.remote = ip->daddr;
+	c.key.scope = sluice_flow_scope(&ip->saddr, &ip->daddr, inet6_iif(skb));
+	read_quote(&c, skb->data + offset);
+	c.redirect = type == NDISC_REDIRECT;
+	c.too_big = type == ICMPV6_PKT_TOOBIG;
+	c.mtu = ntohl(info);
+	icmpv6_err_convert(type, code, &c.error);
+	c.hard = !c.redirect && !c.too_big;
+	return dispatch(&c);
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Namespaces: defaults, counters, limits. */
+#include <linux/jiffies.h>
+#include <linux/module.h>
+
+#include "cc_registry.h"
+#include "net.h"
+#include "params.h"
+#include "time_wait.h"
+
+unsigned int sluice_net_id;
+
+static int __net_init net_enter(struct net *net)
+{
+	struct sluice_net *sn = sluice_net(net);
+
+	sn->counters = alloc_percpu(struct sluice_counters);
+	if (!sn->counters)
+		return -ENOMEM;
+	sluice_params_defaults(&sn->config);
+	sn->net = net;
+	sn->challenge_since = jiffies;
+	return 0;
+}
+
+/* Sockets hold their namespace, so only TIME_WAITs can be left. */
+static void __net_exit net_leave(struct net *net)
+{
+	sluice_time_wait_purge(net);
+}
+
+static void __net_exit net_leave_batch(struct list_head *nets)
+{
+	struct net *net;
+
+	/* Softirqs may still count for a TIME_WAIT that was just removed. */
+	synchronize_rcu();
+	list_for_each_entry(net, nets, exit_list) {
+		WARN_ON(atomic_read(&sluice_net(net)->time_waits));
+		WARN_ON(atomic_read(&sluice_net(net)->orphans));
+		sluice_cc_drop_default(sluice_net(net));
+		free_percpu(sluice_net(net)->counters);
+	}
+}
+
+static struct pernet_operations operations = {
+	.init = net_enter,
+	.exit = net_leave,
+	.exit_batch = net_leave_batch,
+	.id = &sluice_net_id,
+	.size = sizeof(struct sluice_net),
+};
+
+int sluice_net_init(void)
+{
+	return register_pernet_subsys(&operations);
+}
+
+void sluice_net_exit(void)
+{
+	unregister_pernet_subsys(&operations);
+}
+
+void sluice_host_count(const struct sluice_config *config, enum sluice_counter counter, u32 n)
+{
+	this_cpu_add(sluice_net_of_config(config)->counters->value[counter], n);
+}
+
+bool sluice_host_challenge_allowed(const struct sluice_config *config)
+{
+	struct sluice_net *sn = sluice_net_of_config(config);
+	unsigned long since = READ_ONCE(sn->challenge_since);
+
+	if (time_after_eq(jiffies, since + HZ) &&
+	    cmpxchg(&sn->challenge_since, since, jiffies) == since)
+		atomic_set(&sn->challenges, 0);
+	return atomic_inc_return(&sn->challenges) <= READ_ONCE(config->challenge_ack_limit);
+}

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Socket options. Level SOL_SOCKET is the kernel's own, levels IPPROTO_IP and
+ * IPPROTO_IPV6 go to IP; level IPPROTO_TCP has TCP's numbers, and here every
+ * one of them has its row. Documentation/options.md says the same in prose.
+ */
+#include <linux/tcp.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
+#include <net/tcp_states.h>
+
+#include "cc_registry.h"
+#include "compat.h"
+#include "sock.h"
+#include "tcp_info.h"
+
+/* Newer than the headers of some kernels this is built for. */
+#define TCP_OPTION_IS_MPTCP 43
+
+struct row {
+	int name;
+	int refused;		/* errno for both directions; 0: not refused */
+	/* int value in [min, max], times `scale`, to and from the core */
+	enum sluice_option option;
+	u32 scale;		/* 0: not the core's */
+	int min, max;
+	/* anything else */
+	int (*set)(struct sock *sk, int value);
+	int (*get)(struct sock *sk);
+};
+
+static int no_effect(struct sock *sk, int value)
+{
+	return 0;
+}
+
+static int zero(struct sock *sk)
+{
+	return 0;
+}
+
+static int set_core(struct sock *sk, enum sluice_option option, u64 value)
+{
+	int error = sluice_conn_set_option(&sluice_sk(sk)->conn, option, value, sluice_now());
+
+	sluice_sock_settle(sk);
+	return error;
+}
+
+static int set_maxseg(struct sock *sk, int value)
+{
+	/* 88: what IP and TCP headers leave of the least IPv4 datagram, as Linux TCP */
+	if (value && (value < 88 || value > 32767))
+		return -EINVAL;
+	return set_core(sk, SLUICE_OPTION_MAXSEG, value);
+}
+
+static int get_maxseg(struct sock *sk)
+{
+	const struct sluice_conn *c = &sluice_sk(sk)->conn;
+	u64 wished = sluice_conn_option(c, SLUICE_OPTION_MAXSEG);
+
+	if (wished && (sk->sk_state == TCP_CLOSE || sk->sk_state == TCP_LISTEN))
+		return wished;
+	return sluice_conn_mss(c);
+}
+
+#define LINGER2_MAX 120		/* seconds, Linux's TCP_FIN_TIMEOUT_MAX */
+
+static int set_linger2(struct sock *sk, int value)
+{
+	u64 life = value < 0 ? ~0ull : (u64)min(value, LINGER2_MAX) * USEC_PER_SEC;
+
+	return set_core(sk, SLUICE_OPTION_LINGER2, life);
+}
+
+static int get_linger2(struct sock *sk)
+{
+	u64 life = sluice_conn_option(&sluice_sk(sk)->conn, SLUICE_OPTION_LINGER2);
+
+	if (life == ~0ull)
+		return -1;
+	if (!life)
+		life = READ_ONCE(sluice_sk_net(sk)->config.fin_timeout);
+	return div_u64(life, USEC_PER_SEC);
+}
+
+static int set_window_clamp(struct sock *sk, int value)
+{
+	if (!value)
+		return sk->sk_state == TCP_CLOSE ? set_core(sk, SLUICE_OPTION_WINDOW_CLAMP, 0) :
+						   -EINVAL;
+	if (value < 0)
+		return -EINVAL;
+	return set_core(sk, SLUICE_OPTION_WINDOW_CLAMP, max(value, SOCK_MIN_RCVBUF / 2));
+}
+
+static int get_window_clamp(struct sock *sk)
+{
+	return sluice_conn_option(&sluice_sk(sk)->conn, SLUICE_OPTION_WINDOW_CLAMP);
+}
+
+static int set_notsent_lowat(struct sock *sk, int value)
+{
+	sluice_sk(sk)->notsent_lowat = value ? (u32)value : U32_MAX;
+	sk->sk_write_space(sk);
+	return 0;
+}
+
+static int get_notsent_lowat(struct sock *sk)
+{
+	return sluice_sk(sk)->notsent_lowat;
+}
+
+static int set_inq(struct sock *sk, int value)
+{
+	if (value < 0 || value > 1)
+		return -EINVAL;
+	sluice_sk(sk)->inq_cmsg = value;
+	return 0;
+}
+
+static int get_inq(struct sock *sk)
+{
+	return sluice_sk(sk)->inq_cmsg;
+}
+
+#define CORE(n, o, s, lo, hi) { .name = n, .option = o, .scale = s, .min = lo, .max = hi }
+#define REFUSED(n, error) { .name = n, .refused = error }
+#define SPECIAL(n, s, g) { .name = n, .set = s, .get = g }
+#define NO_EFFECT(n) { .name = n, .set = no_effect, .get = zero }
+
+static const struct row rows[] = {
+	CORE(TCP_NODELAY, SLUICE_OPTION_NODELAY, 1, INT_MIN, INT_MAX),
+	SPECIAL(TCP_MAXSEG, set_maxseg, get_maxseg),
+	CORE(TCP_CORK, SLUICE_OPTION_CORK, 1, INT_MIN, INT_MAX),
+	CORE(TCP_KEEPIDLE, SLUICE_OPTION_KEEPIDLE, USEC_PER_SEC, 1, 32767),
+	CORE(TCP_KEEPINTVL, SLUICE_OPTION_KEEPINTVL, USEC_PER_SEC, 1, 32767),
+	CORE(TCP_KEEPCNT, SLUICE_OPTION_KEEPCNT, 1, 1, 127),
+	CORE(TCP_SYNCNT, SLUICE_OPTION_SYNCNT, 1, 1, 127),
+	SPECIAL(TCP_LINGER2, set_linger2, get_linger2),
+	NO_EFFECT(TCP_DEFER_ACCEPT),		/* a hint; connections come when they are there */
+	SPECIAL(TCP_WINDOW_CLAMP, set_window_clamp, get_window_clamp),
+	CORE(TCP_QUICKACK, SLUICE_OPTION_QUICKACK, 1, INT_MIN, INT_MAX),
+	REFUSED(TCP_MD5SIG, ENOPROTOOPT),
+	NO_EFFECT(TCP_THIN_LINEAR_TIMEOUTS),
+	NO_EFFECT(TCP_THIN_DUPACK),
+	CORE(TCP_USER_TIMEOUT, SLUICE_OPTION_USER_TIMEOUT, USEC_PER_MSEC, 0, INT_MAX),
+	REFUSED(TCP_REPAIR, EPERM),
+	REFUSED(TCP_REPAIR_QUEUE, EPERM),
+	REFUSED(TCP_QUEUE_SEQ, EPERM),
+	REFUSED(TCP_REPAIR_OPTIONS, EPERM),
+	REFUSED(TCP_REPAIR_WINDOW, EPERM),
+	REFUSED(TCP_TIMESTAMP, EPERM),
+	REFUSED(TCP_FASTOPEN, EOPNOTSUPP),
+	REFUSED(TCP_FASTOPEN_CONNECT, EOPNOTSUPP),
+	REFUSED(TCP_FASTOPEN_KEY, EOPNOTSUPP),
+	REFUSED(TCP_FASTOPEN_NO_COOKIE, EOPNOTSUPP),
+	SPECIAL(TCP_NOTSENT_LOWAT, set_notsent_lowat, get_notsent_lowat),
+	REFUSED(TCP_SAVE_SYN, ENOPROTOOPT),
+	REFUSED(TCP_SAVED_SYN, ENOPROTOOPT),
+	REFUSED(TCP_ULP, ENOPROTOOPT),
+	REFUSED(TCP_MD5SIG_EXT, ENOPROTOOPT),
+	REFUSED(TCP_ZEROCOPY_RECEIVE, ENOPROTOOPT),
+	REFUSED(TCP_CC_INFO, ENOPROTOOPT),
+	SPECIAL(TCP_INQ, set_inq, get_inq),
+	REFUSED(TCP_TX_DELAY, ENOPROTOOPT),
+	SPECIAL(TCP_OPTION_IS_MPTCP, NULL, zero),
+};
+
+static const struct row *find(int name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].name == name)
+			return &rows[i];
+	return NULL;
+}
+
+/* ---- set ------------------------------------------------------------------ */
+
+static int set_int(struct sock *sk, const struct row *row, int value)
+{
+	if (!row->scale)
+		return row->set ? row->set(sk, value) : -ENOPROTOOPT;
+	if (value < row->min || value > row->max)
+		return -EINVAL;
+	if (row->min == INT_MIN)	/* a switch */
+		value = !!value;
+	return set_core(sk, row->option, (u64)value * row->scale);
+}
+
+static int set_congestion(struct sock *sk, sockptr_t value, unsigned int length)
+{
+	struct sluice_conn *c = &sluice_sk(sk)->conn;
+	const struct sluice_cc_ops *cc, *old;
+	char name[SLUICE_CC_NAME_MAX];
+	long copied;
+
+	if (length < 1)
+		return -EINVAL;
+	copied = strncpy_from_sockptr(name, value,
+				      min_t(unsigned int, sizeof(name) - 1, length));
+	if (copied < 0)
+		return -EFAULT;
+	name[copied] = '\0';
+	cc = sluice_cc_get(name);
+	if (!cc)
+		return -ENOENT;
+	lock_sock(sk);
+	old = sluice_conn_cc(c);
+	sluice_conn_set_cc(c, cc, sluice_now());
+	release_sock(sk);
+	sluice_cc_put(old);
+	return 0;
+}
+
+static int set_tcp(struct sock *sk, int name, sockptr_t value, unsigned int length)
+{
+	const struct row *row = find(name);
+	int number, error;
+
+	if (name == TCP_CONGESTION)
+		return set_congestion(sk, value, length);
+	if (!row)
+		return -ENOPROTOOPT;
+	if (row->refused)
+		return -row->refused;
+	if (length < sizeof(number))
+		return -EINVAL;
+	if (copy_from_sockptr(&number, value, sizeof(number)))
+		return -EFAULT;
+	lock_sock(sk);
+	error = set_int(sk, row, number);
+	release_sock(sk);
+	return error;
+}
+
+int sluice_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
+		      unsigned int length)
+{
+	struct sock *sk = sock->sk;
+
+	if (level == IPPROTO_TCP)
+		return set_tcp(sk, name, value, length);
+	if (level == IPPROTO_IP)
+		return ip_setsockopt(sk, level, name, value, length);
+	if (level == IPPROTO_IPV6 && sk->sk_family == AF_INET6)
+		return ipv6_setsockopt(sk, level, name, value, length);
+	return -ENOPROTOOPT;
+}
+
+void sluice_keepalive(struct sock *sk, int on)
+{
+	set_core(sk, SLUICE_OPTION_KEEPALIVE, !!on);
+}
+
+/* ---- get ------------------------------------------------------------------ */
+
+/* Writes as much of the answer as the caller has room for, and says how much. */
+static int give(char __user *value, int __user *length, const void *answer, int size)
+{
+	int room;
+
+	if (get_user(room, length))
+		return -EFAULT;
+	if (room < 0)
+		return -EINVAL;
+	room = min(room, size);
+	if (put_user(room, length) || copy_to_user(value, answer, room))
+		return -EFAULT;
+	return 0;
+}
+
+static int get_int(struct sock *sk, const struct row *row, int *answer)
+{
+	if (!row->scale && !row->get)
+		return -ENOPROTOOPT;
+	lock_sock(sk);
+	if (row->scale)
+		*answer = div_u64(sluice_conn_option(&sluice_sk(sk)->conn, row->option),
+				  row->scale);
+	else
+		*answer = row->get(sk);
+	release_sock(sk);
+	return 0;
+}
+
+static int get_congestion(struct sock *sk, char __user *value, int __user *length)
+{
+	char name[SLUICE_CC_NAME_MAX];
+
+	lock_sock(sk);
+	memcpy(name, sluice_conn_cc(&sluice_sk(sk)->conn)->name, sizeof(name));
+	release_sock(sk);
+	return give(value, length, name, sizeof(name));
+}
+
+static int get_tcp_info(struct sock *sk, char __user *value, int __user *length)
+{
+	struct tcp_info info;
+
+	lock_sock(sk);
+	sluice_tcp_info(sk, &info);
+	release_sock(sk);
+	return give(value, length, &info, sizeof(info));
+}
+
+static int get_tcp(struct sock *sk, int name, char __user *value, int __user *length)
+{
+	const struct row *row = find(name);
+	int answer, error;
+
+	if (name == TCP_CONGESTION)
+		return get_congestion(sk, value, length);
+	if (name == TCP_INFO)
+		return get_tcp_info(sk, value, length);
+	if (!row)
+		return -ENOPROTOOPT;
+	if (row->refused)
+		return -row->refused;
+	error = get_int(sk, row, &answer);
+	return error ? error : give(value, length, &answer, sizeof(answer));
+}
+
+static int get_sluice(struct sock *sk, int name, char __user *value, int __user *length)
+{
+	struct sluice_info info = {};
+
+	if (name != SLUICE_INFO)
+		return -ENOPROTOOPT;
+	lock_sock(sk);
+	sluice_conn_info(&sluice_sk(sk)->conn, &info, sluice_now());
+	release_sock(sk);
+	return give(value, length, &info, sizeof(info));
+}
+
+int sluice_getsockopt(struct socket *sock, int level, int name, char __user *value,
+		      int __user *length)
+{
+	struct sock *sk = sock->sk;
+
+	if (level == IPPROTO_TCP)
+		return get_tcp(sk, name, value, length);
+	if (level == SOL_SLUICE)
+		return get_sluice(sk, name, value, length);
+	if (level == IPPROTO_IP)
+		return ip_getsockopt(sk, level, name, value, length);
+	if (level == IPPROTO_IPV6 && sk->sk_family == AF_INET6)
+		return ipv6_getsockopt(sk, level, name, value, length);
+	return -ENOPROTOOPT;
+}

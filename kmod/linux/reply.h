@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Segments that no connection sends: SYN-ACK of a half-open connection, ACK of
+ * a TIME_WAIT, RST for nobody (RFC 9293 3.10.7.1, 3.5.3).
+ */
+#ifndef SLUICE_LINUX_REPLY_H
+#define SLUICE_LINUX_REPLY_H
+
+#include <linux/skbuff.h>
+
+#include "demux.h"
+#include "host.h"
+
+/*
+ * Sends `reply` from key->local to key->remote, IPv4 for v4-mapped addresses.
+ * `listener`, or NULL: its mark, traffic class and device are used. `cause`,
+ * or NULL: the segment that is answered, on whose interface a link-local
+ * address is meant. Any context.
+ */
+void sluice_reply_send(const struct net *net, struct sock *listener,
+		       const struct sluice_flow_key *key, const struct sk_buff *cause,
+		       const struct sluice_reply *reply);
+
+/* The two halves of that: a route, or NULL; and sending, which takes the route's reference. */
+struct dst_entry *sluice_reply_route(const struct net *net, struct sock *listener,
+				     const struct sluice_flow_key *key, const struct sk_buff *cause);
+void sluice_reply_send_by(struct dst_entry *dst, const struct net *net, struct sock *listener,
+			  const struct sluice_flow_key *key, const struct sk_buff *cause,
+			  const struct sluice_reply *reply);
+
+#endif /* SLUICE_LINUX_REPLY_H */

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The send buffer: a ring of page fragments (RFC 9293 3.8). */
+#include <linux/slab.h>
+#include <net/sock.h>
+
+#include "compat.h"
+#include "sendbuf.h"
+
+void sluice_sendbuf_init(struct sluice_sendbuf *b)
+{
+	memset(b, 0, sizeof(*b));
+	b->ring = b->inlined;
+	b->mask = SLUICE_CHUNKS_INLINE - 1;
+}
+
+static struct sluice_chunk *chunk_at(struct sluice_sendbuf *b, u32 index)
+{
+	return &b->ring[index & b->mask];
+}
+
+/* Doubles the ring; indices stay what they are. */
+static bool grow(struct sluice_sendbuf *b)
+{
+	u32 size = (b->mask + 1) * 2, i;
+	struct sluice_chunk *ring = kmalloc_array(size, sizeof(*ring), GFP_ATOMIC | __GFP_NOWARN);
+
+	if (!ring)
+		return false;
+	for (i = b->head; i != b->tail; i++)
+		ring[i & (size - 1)] = *chunk_at(b, i);
+	if (b->ring != b->inlined)
+		kfree(b->ring);
+	b->ring = ring;
+	b->mask = size - 1;
+	return true;
+}
+
+void sluice_sendbuf_purge(struct sluice_sendbuf *b, struct sock *sk)
+{
+	sluice_sendbuf_release(b, sk, sluice_sendbuf_length(b));
+	if (b->ring != b->inlined)
+		kfree(b->ring);
+	sluice_sendbuf_init(b);
+}
+
+/* ---- in ------------------------------------------------------------------ */
+
+static bool continues_last(struct sluice_sendbuf *b, const struct page_frag *frag)
+{
+	const struct sluice_chunk *last = chunk_at(b, b->tail - 1);
+
+	return b->head != b->tail && last->page == frag->page &&
+	       last->offset + last->length == frag->offset;
+}
+
+int sluice_sendbuf_append(struct sluice_sendbuf *b, struct sock *sk, struct iov_iter *from,
+			  u32 limit)
+{
+	struct page_frag *frag = sk_page_frag(sk);
+	struct sluice_chunk *chunk;
+	u32 room, copied;
+	bool fresh;
+
+	if (!sk_page_frag_refill(sk, frag))
+		return -ENOMEM;
+	fresh = !continues_last(b, frag);
+	if (fresh && b->tail - b->head > b->mask && !grow(b))
+		return -ENOMEM;
+
+	room = min(limit, frag->size - frag->offset);
+	if (!sk_wmem_schedule(sk, room))
+		return -ENOMEM;
+	copied = copy_from_iter(page_address(frag->page) + frag->offset, room, from);
+	if (!copied)
+		return -EFAULT;
+
+	if (fresh) {
+		chunk = chunk_at(b, b->tail++);
+		chunk->page = frag->page;
+		chunk->offset = frag->offset;
+		chunk->length = copied;
+		get_page(frag->page);
+	} else {
+		chunk_at(b, b->tail - 1)->length += copied;
+	}
+	frag->offset += copied;
+	b->end += copied;
+	sk_wmem_queued_add(sk, copied);
+	sk_mem_charge(sk, copied);
+	return copied;
+}
+
+/* ---- out ----------------------------------------------------------------- */
+
+void sluice_sendbuf_release(struct sluice_sendbuf *b, struct sock *sk, u32 bytes)
+{
+	u32 left = bytes;
+
+	if (!bytes)
+		return;
+	while (left) {
+		struct sluice_chunk *chunk = chunk_at(b, b->head);
+
+		if (chunk->length > left) {
+			chunk->offset += left;
+			chunk->length -= left;
+			if (b->cursor == b->head)
+				b->cursor_position += left;
+			break;
+		}
+		left -= chunk->length;
+		if (b->cursor == b->head) {
+			b->cursor++;
+			b->cursor_position += chunk->length;
+		}
+		put_page(chunk->page);
+		b->head++;
+	}
+	b->base += bytes;
+	sk_wmem_queued_add(sk, -(int)bytes);
+	sk_mem_uncharge(sk, bytes);
+}
+
+/*
+ * Moves the cursor to the chunk that holds stream position `position` and
+ * returns that byte's place in it. New data begins where the last transmission
+ * ended, so this rarely takes a step.
+ */
+static u32 seek(struct sluice_sendbuf *b, u32 position)
+{
+	if ((s32)(position - b->cursor_position) < 0) {
+		b->cursor = b->head;
+		b->cursor_position = b->base;
+	}
+	while (b->cursor != b->tail &&
+	       position - b->cursor_position >= chunk_at(b, b->cursor)->length)
+		b->cursor_position += chunk_at(b, b->cursor++)->length;
+	return position - b->cursor_position;
+}
+
+u32 sluice_sendbuf_attach(struct sluice_sendbuf *b, struct sk_buff *skb, u32 offset, u32 length)
+{
+	u32 within = seek(b, b->base + offset), index = b->cursor, left = length;
+	struct skb_shared_info *shinfo = skb_shinfo(skb);
+	int n = shinfo->nr_frags;
+
+	while (left && index != b->tail && n < MAX_SKB_FRAGS) {
+		const struct sluice_chunk *chunk = chunk_at(b, index++);
+		u32 piece = min(left, chunk->length - within);
+
+		get_page(chunk->page);
+		__skb_fill_page_desc(skb, n++, chunk->page, chunk->offset + within, piece);
+		left -= piece;
+		within = 0;
+	}
+	shinfo->nr_frags = n;
+	length -= left;
+	skb->len += length;
+	skb->data_len += length;
+	skb->truesize += length;
+	return length;
+}
+
+void sluice_sendbuf_copy(struct sluice_sendbuf *b, void *to, u32 offset, u32 length)
+{
+	u32 within = seek(b, b->base + offset), index = b->cursor;
+
+	while (length && index != b->tail) {
+		const struct sluice_chunk *chunk = chunk_at(b, index++);
+		u32 piece = min(length, chunk->length - within);
+
+		memcpy(to, page_address(chunk->page) + chunk->offset + within, piece);
+		to += piece;
+		length -= piece;
+		within = 0;
+	}
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The life of a socket: from creation to destruction, and what the core tells it. */
+#include <net/inet_common.h>
+#include <net/ipv6.h>
+#include <net/tcp_states.h>
+#include <net/transp_v6.h>
+#include <net/xfrm.h>
+
+#include "cc_registry.h"
+#include "compat.h"
+#include "listen.h"
+#include "memory.h"
+#include "receive.h"
+#include "sock.h"
+#include "transmit.h"
+
+/* ---- beginning ------------------------------------------------------------- */
+
+static void destruct(struct sock *sk)
+{
+	sluice_sock_purge(sk);
+	if (sk->sk_family == AF_INET6)
+		inet6_sock_destruct(sk);
+	else
+		inet_sock_destruct(sk);
+}
+
+/* As for TCP: wake a writer when a third of the buffer is free. */
+static void write_space(struct sock *sk)
+{
+	struct socket *sock = sk->sk_socket;
+	struct socket_wq *wq;
+
+	if (!sock || !sk_stream_is_writeable(sk))
+		return;
+	clear_bit(SOCK_NOSPACE, &sock->flags);
+	rcu_read_lock();
+	wq = rcu_dereference(sk->sk_wq);
+	if (skwq_has_sleeper(wq))
+		wake_up_interruptible_poll(&wq->wait, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);
+	if (wq && wq->fasync_list && !(sk->sk_shutdown & SEND_SHUTDOWN))
+		sock_wake_async(wq, SOCK_WAKE_SPACE, POLL_OUT);
+	rcu_read_unlock();
+}
+
+void sluice_sock_init_parts(struct sluice_sock *s)
+{
+	s->flow.kind = SLUICE_FLOW_CONN;
+	s->flow.hashed = false;
+	s->port.port = NULL;
+	sluice_sendbuf_init(&s->out);
+	sluice_recvbuf_init(&s->in);
+	INIT_LIST_HEAD(&s->ready);
+	INIT_LIST_HEAD(&s->half_opens);
+	s->half_open_count = 0;
+	s->path_mtu = 0;
+	s->timer_missed = s->mtu_changed = s->drop_held = s->orphan = s->destroyed = 0;
+	sluice_timer_init(s);
+}
+
+int sluice_sock_init(struct sock *sk)
+{
+	struct sluice_sock *s = sluice_sk(sk);
+	struct sluice_net *sn = sluice_sk_net(sk);
+
+	sk->sk_destruct = destruct;
+	sk->sk_write_space = write_space;
+	sk->sk_sndbuf = READ_ONCE(sn->config.wmem_default);
+	sk->sk_rcvbuf = READ_ONCE(sn->config.rmem_default);
+	sock_set_flag(sk, SOCK_RCU_FREE);	/* the demultiplexer takes no reference */
+	sock_set_flag(sk, SOCK_USE_WRITE_QUEUE);	/* sock_wfree() wakes nobody */
+	s->v4_wire = sk->sk_family == AF_INET;
+	s->notsent_lowat = U32_MAX;
+	sluice_sock_init_parts(s);
+	sluice_conn_init(&s->conn, &sn->config, sluice_cc_get_default(sn));
+	sk_sockets_allocated_inc(sk);
+	return 0;
+}
+
+/* ---- end -------------------------------------------------------------------- */
+
+void sluice_sock_purge(struct sock *sk)
+{
+	sluice_sendbuf_purge(&sluice_sk(sk)->out, sk);
+	sluice_recvbuf_purge(&sluice_sk(sk)->in, sk);
+}
+
+void sluice_sock_unhash(struct sock *sk)
+{
+	struct sluice_sock *s = sluice_sk(sk);
+
+	sluice_flow_remove(&s->flow);
+	if (!(sk->sk_userlocks & SOCK_BINDPORT_LOCK))
+		sluice_port_put(&s->port);
+}
+
+/* proto.destroy: everything but the memory itself; may come twice. */
+static void release_parts(struct sock *sk)
+{
+	struct sluice_sock *s = sluice_sk(sk);
+	const struct sluice_cc_ops *cc = sluice_conn_cc(&s->conn);
+
+	if (s->destroyed)
+		return;
+	s->destroyed = 1;
+	WARN_ON_ONCE(s->flow.hashed);
+	sluice_timer_stop(s);
+	sluice_conn_destroy(&s->conn);
+	sluice_cc_put(cc);
+	sluice_port_put(&s->port);
+	sluice_sock_purge(sk);
+	if (s->orphan)
+		atomic_dec(&sluice_sk_net(sk)->orphans);
+	sk_sockets_allocated_dec(sk);
+}
+
+void sluice_sock_destroy(struct sock *sk)
+{
+	release_parts(sk);
+	sk_stream_kill_queues(sk);
+	xfrm_sk_free_policy(sk);
+	sock_put(sk);
+}
+
+void sluice_sock_orphan(struct sock *sk)
+{
+	struct sluice_sock *s = sluice_sk(sk);
+	struct sluice_net *sn = sluice_sk_net(sk);
+
+	sock_orphan(sk);
+	s->orphan = 1;
+	if (atomic_inc_return(&sn->orphans) <= READ_ONCE(sn->config.max_orphans) ||
+	    sk->sk_state == TCP_CLOSE)
+		return;
+	sluice_count(sn, SLUICE_CNT_orphans_killed);
+	sluice_conn_abort(&s->conn, sluice_now());
+}
+
+static void tell_path_mtu(struct sluice_sock *s)
+{
+	struct sock *sk = &s->inet.sk;
+	sluice_usec now = sluice_now();
+	struct sluice_path path;
+
+	s->mtu_changed = 0;
+	if (sk->sk_state == TCP_CLOSE || !sluice_route_check(sk))
+		return;
+	sluice_route_describe(sk, &path);
+	sluice_conn_set_option(&s->conn, SLUICE_OPTION_SEGMENT_MAX, path.gso_max, now);
+	sluice_conn_path_mtu(&s->conn, path.max_payload, now);
+}
+
+void sluice_sock_settle(struct sock *sk)
+{
+	struct sluice_sock *s = sluice_sk(sk);
+
+	if (unlikely(s->mtu_changed))
+		tell_path_mtu(s);
+	if (unlikely(s->drop_held)) {
+		s->drop_held = 0;
+		sluice_conn_drop_held(&s->conn);
+	}
+	if (unlikely(sk->sk_state == TCP_CLOSE && sock_flag(sk, SOCK_DEAD) && !s->destroyed))
+		sluice_sock_destroy(sk);
+}
+
+/* ---- what the core tells ------------------------------------------------------ */
+
+void sluice_host_state(struct sluice_conn *c, enum sluice_state from, enum sluice_state to)
+{
+	struct sock *sk = sluice_conn_sk(c);
+
+	inet_sk_set_state(sk, to);
+	if (to == SLUICE_CLOSED)
+		sluice_sock_unhash(sk);
+	else if (to == SLUICE_FIN_WAIT_2 && !sock_flag(sk, SOCK_DEAD))
+		sk->sk_state_change(sk);	/* close() may be lingering */
+}
+
+void sluice_host_fail(struct sluice_conn *c, int error)
+{
+	WRITE_ONCE(sluice_conn_sk(c)->sk_err, error);	/* reported with CLOSED */
+}
+
+void sluice_host_soft_error(struct sluice_conn *c, int error)
+{
+	WRITE_ONCE(sluice_conn_sk(c)->sk_err_soft, error);
+}
+
+static void tell_connected(struct sock *sk)
+{
+	sk->sk_state_change(sk);
+	sk_wake_async(sk, SOCK_WAKE_IO, POLL_OUT);
+}
+
+static void tell_fin(struct sock *sk)
+{
+	sk->sk_state_change(sk);
+	if (sk->sk_shutdown == SHUTDOWN_MASK || sk->sk_state == TCP_CLOSE)
+		sk_wake_async(sk, SOCK_WAKE_WAITD, POLL_HUP);
+	else
+		sk_wake_async(sk, SOCK_WAKE_WAITD, POLL_IN);
+}
+
+/* Enough for SO_RCVLOWAT, or nothing more will come. */
+static bool worth_waking(const struct sock *sk)
+{
+	return sluice_sk(sk)->in.unread >= READ_ONCE(sk->sk_rcvlowat) ||
+	       sock_flag(sk, SOCK_DONE) || atomic_read(&sk->sk_rmem_alloc) > sk->sk_rcvbuf;
+}
+
+static bool writer_waits(const struct sock *sk)
+{
+	return sk->sk_socket && test_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+}
+
+void sluice_host_wake(struct sluice_conn *c, unsigned int events)
+{
+	struct sock *sk = sluice_conn_sk(c);
+
+	if (events & SLUICE_EV_FIN) {
+		WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | RCV_SHUTDOWN);
+		sock_set_flag(sk, SOCK_DONE);
+	}
+	if (events & SLUICE_EV_CLOSED)
+		WRITE_ONCE(sk->sk_shutdown, SHUTDOWN_MASK);
+	if (sock_flag(sk, SOCK_DEAD))
+		return;
+	if (events & SLUICE_EV_CONNECTED)
+		tell_connected(sk);
+	if ((events & SLUICE_EV_READABLE) && worth_waking(sk))
+		sk->sk_data_ready(sk);
+	if ((events & SLUICE_EV_WRITABLE) && writer_waits(sk))
+		sk->sk_write_space(sk);
+	if (events & SLUICE_EV_FIN)
+		tell_fin(sk);
+	if (!(events & SLUICE_EV_CLOSED))
+		return;
+	if (sk->sk_err)
+		sk_error_report(sk);
+	else
+		sk->sk_state_change(sk);
+}
+
+/* ---- the protocol as Linux sees it ---------------------------------------------- */
+
+static void release_callback(struct sock *sk)
+{
+	struct sluice_sock *s = sluice_sk(sk);
+
+	if (unlikely(s->timer_missed))
+		sluice_timer_catch_up(s);
+	if (unlikely(s->mtu_changed))
+		sluice_sock_settle(sk);
+}
+
+/* TCP_NOTSENT_LOWAT: writable only while little is unsent; twice as little to be woken. */
+static bool memory_free(const struct sock *sk, int wake)
+{
+	const struct sluice_sock *s = sluice_sk(sk);
+
+	if (likely(s->notsent_lowat == U32_MAX))
+		return true;
+	return (u64)sluice_conn_unsent(&s->conn) << wake < s->notsent_lowat;
+}
+
+SLUICE_PROTO_ACCEPT(accept_operation, sluice_accept)
+SLUICE_PROTO_IOCTL(ioctl_operation, sluice_ioctl)
+
+struct proto sluice_prot = {
+	.name = "SLUICE",
+	.owner = THIS_MODULE,
+	.obj_size = sizeof(struct sluice_sock),
+	SLUICE_PROTO_IPV6_PINFO(struct sluice_sock, inet6)
+	.no_autobind = true,
+	.init = sluice_sock_init,
+	.destroy = release_parts,
+	.close = sluice_close,
+	.connect = sluice_connect,
+	.disconnect = sluice_disconnect,
+	.accept = accept_operation,
+	.shutdown = sluice_shutdown,
+	.keepalive = sluice_keepalive,
+	.ioctl = ioctl_operation,
+	.unhash = sluice_sock_unhash,
+	.get_port = sluice_port_get,
+	.backlog_rcv = sluice_backlog_receive,
+	.release_cb = release_callback,
+	.stream_memory_free = memory_free,
+	SLUICE_PROTO_MEMORY
+};

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+/* TCP_INFO from struct sluice_info. Segments are counted in full ones, times in microseconds. */
+#include <net/inet_ecn.h>
+#include <net/tcp_states.h>
+
+#include "compat.h"
+#include "sock.h"
+#include "tcp_info.h"
+
+/* enum tcp_ca_state: Open, Disorder, CWR, Recovery, Loss */
+static u8 ca_state(u8 recovery)
+{
+	static const u8 states[] = {
+		[SLUICE_REC_OPEN] = TCP_CA_Open,
+		[SLUICE_REC_DISORDER] = TCP_CA_Disorder,
+		[SLUICE_REC_RECOVERY] = TCP_CA_Recovery,
+		[SLUICE_REC_LOSS] = TCP_CA_Loss,
+	};
+
+	return recovery < ARRAY_SIZE(states) ? states[recovery] : TCP_CA_Open;
+}
+
+static u8 options(u8 ours)
+{
+	return (ours & SLUICE_OPT_TIMESTAMPS ? TCPI_OPT_TIMESTAMPS : 0) |
+	       (ours & SLUICE_OPT_SACK ? TCPI_OPT_SACK : 0) |
+	       (ours & SLUICE_OPT_WSCALE ? TCPI_OPT_WSCALE : 0) |
+	       (ours & SLUICE_OPT_ECN ? TCPI_OPT_ECN : 0);
+}
+
+static void fill_windows(const struct sluice_info *from, struct tcp_info *info)
+{
+	u32 mss = max(from->snd_mss, 1u);
+
+	info->tcpi_snd_mss = from->snd_mss;
+	info->tcpi_rcv_mss = from->rcv_mss;
+	info->tcpi_advmss = from->advmss;
+	info->tcpi_unacked = DIV_ROUND_UP(from->in_flight, mss);
+	info->tcpi_sacked = DIV_ROUND_UP(from->sacked, mss);
+	info->tcpi_lost = DIV_ROUND_UP(from->lost, mss);
+	info->tcpi_retrans = 0;
+	info->tcpi_snd_cwnd = from->cwnd / mss;
+	info->tcpi_snd_ssthresh = from->ssthresh == U32_MAX ? INT_MAX : from->ssthresh / mss;
+	info->tcpi_snd_wnd = from->snd_wnd;
+	sluice_tcp_info_rcv_wnd(info, from->rcv_wnd);
+	info->tcpi_rcv_space = from->rcv_space;
+	info->tcpi_reordering = from->reordering;
+	info->tcpi_snd_wscale = from->snd_wscale;
+	info->tcpi_rcv_wscale = from->rcv_wscale;
+}
+
+static void fill_times(const struct sluice_info *from, struct tcp_info *info)
+{
+	info->tcpi_rto = from->rto;
+	info->tcpi_ato = from->ato;
+	info->tcpi_rtt = from->rtt;
+	info->tcpi_rttvar = from->rttvar;
+	info->tcpi_rcv_rtt = from->rcv_rtt;
+	info->tcpi_min_rtt = from->min_rtt ? from->min_rtt : U32_MAX;
+	info->tcpi_last_data_sent = from->last_data_sent;
+	info->tcpi_last_data_recv = from->last_data_recv;
+	info->tcpi_last_ack_recv = from->last_ack_recv;
+	info->tcpi_busy_time = from->busy_time;
+	info->tcpi_rwnd_limited = from->rwnd_limited;
+	info->tcpi_sndbuf_limited = from->sndbuf_limited;
+}
+
+static void fill_counts(const struct sluice_info *from, struct tcp_info *info)
+{
+	info->tcpi_retransmits = from->retransmits;
+	info->tcpi_probes = from->probes;
+	info->tcpi_backoff = from->backoff;
+	info->tcpi_total_retrans = from->retrans_segs;
+	info->tcpi_bytes_sent = from->bytes_sent;
+	info->tcpi_bytes_retrans = from->bytes_retrans;
+	info->tcpi_bytes_acked = from->bytes_acked;
+	info->tcpi_bytes_received = from->bytes_received;
+	info->tcpi_segs_out = from->segs_out;
+	info->tcpi_segs_in = from->segs_in;
+	info->tcpi_data_segs_out = from->data_segs_out;
+	info->tcpi_data_segs_in = from->data_segs_in;
+	info->tcpi_notsent_bytes = from->unsent;
+	info->tcpi_delivered = from->delivered / max(from->snd_mss, 1u);
+	info->tcpi_delivery_rate = from->delivery_rate;
+	info->tcpi_dsack_dups = from->dsack_dups;
+	info->tcpi_reord_seen = from->reord_seen;
+}
+
+void sluice_tcp_info(struct sock *sk, struct tcp_info *info)
+{
+	const struct dst_entry *dst = __sk_dst_get(sk);
+	struct sluice_info from = {};
+
+	memset(info, 0, sizeof(*info));
+	info->tcpi_state = sk->sk_state;
+	info->tcpi_max_pacing_rate = READ_ONCE(sk->sk_max_pacing_rate);
+	if (sk->sk_state == TCP_LISTEN) {	/* where TCP tells it, too */
+		info->tcpi_unacked = READ_ONCE(sk->sk_ack_backlog);
+		info->tcpi_sacked = READ_ONCE(sk->sk_max_ack_backlog);
+		return;
+	}
+	sluice_conn_info(&sluice_sk(sk)->conn, &from, sluice_now());
+	info->tcpi_ca_state = ca_state(from.recovery);
+	info->tcpi_options = options(from.options);
+	info->tcpi_pmtu = dst ? dst_mtu(dst) : 0;
+	info->tcpi_pacing_rate = from.pacing_rate ? from.pacing_rate : ~0ull;
+	info->tcpi_fastopen_client_fail = 0;
+	fill_windows(&from, info);
+	fill_times(&from, info);
+	fill_counts(&from, info);
+}

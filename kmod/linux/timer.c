@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The one deadline of a connection. The kernel's timer is moved only when it
+ * would go off too late; one that goes off early looks again. A far deadline
+ * takes sk_timer, whose steps are jiffies and which costs little to set; a
+ * near one takes a high-resolution timer.
+ */
+#include <net/sock.h>
+
+#include "compat.h"
+#include "sock.h"
+
+/* Nearer than this, a jiffy more or less would be seen. */
+#define PRECISE_USEC (4 * USEC_PER_SEC / HZ)
+/* Farther, the timer goes off and is set again: usecs_to_jiffies() takes 32 bits. */
+#define FARTHEST_USEC (3600ull * USEC_PER_SEC)
+
+static void set_precise(struct sluice_sock *s, u64 wait)
+{
+	/* A timer that is set holds a reference; one that is running has its own. */
+	if (hrtimer_try_to_cancel(&s->precise) != 1)
+		sock_hold(&s->inet.sk);
+	hrtimer_start(&s->precise, ns_to_ktime(wait * NSEC_PER_USEC),
+		      HRTIMER_MODE_REL_PINNED_SOFT);
+}
+
+static void set(struct sluice_sock *s, sluice_usec now)
+{
+	u64 wait = s->deadline > now ? s->deadline - now : 0;
+
+	s->timer_due = s->deadline;
+	if (wait < PRECISE_USEC)
+		set_precise(s, wait);
+	else
+		sk_reset_timer(&s->inet.sk, &s->inet.sk.sk_timer,
+			       jiffies + 1 + usecs_to_jiffies(min(wait, FARTHEST_USEC)));
+}
+
+void sluice_host_arm(struct sluice_conn *c, sluice_usec deadline)
+{
+	struct sluice_sock *s = sluice_sock_of(c);
+
+	s->deadline = deadline;
+	if (deadline && (!s->timer_due || deadline < s->timer_due))
+		set(s, sluice_now());
+}
+
+void sluice_timer_catch_up(struct sluice_sock *s)
+{
+	sluice_usec now = sluice_now();
+
+	s->timer_missed = false;
+	s->timer_due = 0;
+	if (!s->deadline)
+		return;
+	if (s->deadline > now) {
+		set(s, now);
+		return;
+	}
+	s->deadline = 0;
+	sluice_conn_time(&s->conn, now);
+	sluice_sock_settle(&s->inet.sk);
+}
+
+static void went_off(struct sluice_sock *s)
+{
+	struct sock *sk = &s->inet.sk;
+
+	bh_lock_sock(sk);
+	if (sock_owned_by_user(sk))
+		s->timer_missed = true;	/* release_sock() sees to it */
+	else
+		sluice_timer_catch_up(s);
+	bh_unlock_sock(sk);
+	sock_put(sk);
+}
+
+static void coarse_went_off(struct timer_list *timer)
+{
+	went_off(sluice_sk(from_timer((struct sock *)NULL, timer, sk_timer)));
+}
+
+static enum hrtimer_restart precise_went_off(struct hrtimer *timer)
+{
+	went_off(container_of(timer, struct sluice_sock, precise));
+	return HRTIMER_NORESTART;
+}
+
+void sluice_timer_init(struct sluice_sock *s)
+{
+	s->deadline = s->timer_due = 0;
+	timer_setup(&s->inet.sk.sk_timer, coarse_went_off, 0);
+	hrtimer_init(&s->precise, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_SOFT);
+	s->precise.function = precise_went_off;
+}
+
+void sluice_timer_stop(struct sluice_sock *s)
+{
+	s->deadline = 0;
+	sk_stop_timer(&s->inet.sk, &s->inet.sk.sk_timer);
+	if (hrtimer_try_to_cancel(&s->precise) == 1)
+		__sock_put(&s->inet.sk);
+}

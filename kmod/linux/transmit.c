@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transmission: header bytes from the core, payload by reference to the pages
+ * of the send buffer, checksum and segmentation left to the device.
+ */
+#include <net/inet_ecn.h>
+#include <net/ip.h>
+#include <net/ip6_checksum.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
+#include <net/tcp_states.h>
+
+#include "compat.h"
+#include "transmit.h"
+
+/* In front of the payload's fragments there is nothing but headers. */
+static struct sk_buff *with_fragments(struct sluice_sock *s, u32 offset, u32 *length, u32 mss)
+{
+	struct sk_buff *skb = alloc_skb(SLUICE_HEADROOM, GFP_ATOMIC | __GFP_NOWARN);
+	u32 fitted;
+
+	if (!skb)
+		return NULL;
+	skb_reserve(skb, SLUICE_HEADROOM);
+	fitted = sluice_sendbuf_attach(&s->out, skb, offset, *length);
+	if (likely(fitted == *length))
+		return skb;
+	/* More fragments than an skb takes: whole segments of it. */
+	*length = rounddown(fitted, mss);
+	if (!*length || pskb_trim(skb, *length)) {
+		kfree_skb(skb);
+		return NULL;
+	}
+	return skb;
+}
+
+/* One segment, when even that is in more pieces than an skb has fragments. */
+static struct sk_buff *with_copy(struct sluice_sock *s, u32 offset, u32 length)
+{
+	struct sk_buff *skb = alloc_skb(SLUICE_HEADROOM + length, GFP_ATOMIC | __GFP_NOWARN);
+
+	if (!skb)
+		return NULL;
+	skb_reserve(skb, SLUICE_HEADROOM);
+	sluice_sendbuf_copy(&s->out, skb_put(skb, length), offset, length);
+	return skb;
+}
+
+/* The header was made for the first part, its flags for the last. */
+static void adapt_header(struct tcphdr *th, u32 done, bool last)
+{
+	th->seq = htonl(ntohl(th->seq) + done);
+	if (!last) {
+		th->fin = 0;
+		th->psh = 0;
+	}
+}
+
+static void own(struct sk_buff *skb, struct sock *sk)
+{
+	skb->sk = sk;
+	skb->destructor = sock_wfree;
+	skb_set_hash_from_sk(skb, sk);
+	refcount_add(skb->truesize, &sk->sk_wmem_alloc);
+}
+
+static void segment_by(struct sk_buff *skb, struct sock *sk, u32 length, u32 mss)
+{
+	struct skb_shared_info *shinfo = skb_shinfo(skb);
+
+	if (length <= mss)
+		return;
+	shinfo->gso_size = mss;
+	shinfo->gso_segs = DIV_ROUND_UP(length, mss);
+	shinfo->gso_type = sk->sk_gso_type;
+}
+
+static int send_v4(struct sock *sk, struct sk_buff *skb, u8 ecn)
+{
+	return __ip_queue_xmit(sk, skb, &inet_sk(sk)->cork.fl,
+			       (inet_sk(sk)->tos & ~INET_ECN_MASK) | ecn);
+}
+
+static int send_v6(struct sock *sk, struct sk_buff *skb, u8 ecn)
+{
+	struct ipv6_pinfo *np = inet6_sk(sk);
+	int result;
+
+	rcu_read_lock();
+	skb_dst_set_noref(skb, __sk_dst_get(sk));
+	result = ip6_xmit(sk, skb, &inet_sk(sk)->cork.fl.u.ip6, sk->sk_mark,
+			  rcu_dereference(np->opt), (np->tclass & ~INET_ECN_MASK) | ecn,
+			  sk->sk_priority);
+	rcu_read_unlock();
+	return result;
+}
+
+/* Sends what fits of the bytes behind `done`; the bytes sent, or a negative errno. */
+static int send_part(struct sluice_sock *s, const struct sluice_transmission *t, u32 done)
+{
+	struct sock *sk = &s->inet.sk;
+	u32 length = t->length - done;
+	struct sk_buff *skb;
+	int error;
+
+	skb = with_fragments(s, t->offset + done, &length, t->mss);
+	if (unlikely(!skb)) {
+		length = min(t->length - done, t->mss);
+		skb = with_copy(s, t->offset + done, length);
+		if (!skb)
+			return -ENOMEM;
+	}
+	sluice_push_header(skb, t->header, t->header_length, &sk->sk_v6_rcv_saddr,
+			   &sk->sk_v6_daddr, s->v4_wire);
+	if (unlikely(length < t->length))
+		adapt_header(tcp_hdr(skb), done, done + length == t->length);
+	segment_by(skb, sk, length, t->mss);
+	own(skb, sk);
+	error = net_xmit_eval(s->v4_wire ? send_v4(sk, skb, t->ecn) : send_v6(sk, skb, t->ecn));
+	return error ? error : length;
+}
+
+bool sluice_host_transmit(struct sluice_conn *c, const struct sluice_transmission *t)
+{
+	struct sluice_sock *s = sluice_sock_of(c);
+	u32 done = 0;
+
+	if (!sluice_route_check(sluice_conn_sk(c)))
+		return false;
+	do {
+		int sent = send_part(s, t, done);
+
+		if (sent < 0)
+			return done > 0;	/* what is missing is lost and will be sent again */
+		done += sent;
+	} while (unlikely(done < t->length));
+	return true;
+}
