@@ -68,7 +68,7 @@ clean:
 define HELP
 make            the module for the running kernel, and the tools
 make module     build/kmod/<kernel>/sluice.ko
-make tools      build/tools/sluice; also: make lib
+make tools      build/userspace/sluice; also: make lib
 make install    module to /lib/modules, tools and header to PREFIX ($(PREFIX)); DESTDIR is honoured
 make uninstall  takes them away again
 
