@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0
+# Runs test functions, each for its transports, with a limit on time; prints a
+# line for each and counts at the end.
+import signal
+import sys
+import time
+import traceback
+
+tests = []
+
+
+def test(*transports, limit=30):
+    """Registers a function for each transport (or once, without)."""
+    def register(function):
+        for transport in transports or (None,):
+            tests.append((function, transport, limit))
+        return function
+    return register
+
+
+class TooLong(Exception):
+    pass
+
+
+def out_of_time(_signal, _frame):
+    raise TooLong("took too long")
+
+
+def check(condition, text="not true"):
+    if not condition:
+        raise AssertionError(text)
+
+
+def equal(got, wanted, text=""):
+    if got != wanted:
+        raise AssertionError(f"{text or 'got'}: {got!r}, not {wanted!r}")
+
+
+def run(only=None):
+    passed = failed = 0
+    signal.signal(signal.SIGALRM, out_of_time)
+    for function, transport, limit in tests:
+        name = function.__name__ + (f"[{transport.name}]" if transport else "")
+        if only and only not in name:
+            continue
+        begin = time.monotonic()
+        signal.alarm(limit)
+        try:
+            function(transport) if transport else function()
+            result, passed = "ok", passed + 1
+        except Exception:
+            result, failed = "FAILED", failed + 1
+            traceback.print_exc(file=sys.stdout)
+        finally:
+            signal.alarm(0)
+        print(f"{result:6} {name} ({time.monotonic() - begin:.2f} s)", flush=True)
+    print(f"{passed} passed, {failed} failed", flush=True)
+    sys.exit(1 if failed or not passed else 0)

@@ -1,0 +1,669 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+# The socket interface, inside the VM. Every test runs on kernel TCP first:
+# what Linux TCP does is what is expected of Sluice.
+import array
+import ctypes
+import fcntl
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import termios
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from runner import check, equal, run, test  # noqa: E402
+from transport import (INET, INET6, SLUICE4, SLUICE6, TCP4, TCP6, call, error_of, libc,  # noqa: E402
+                       ports)
+
+ALL = (TCP4, TCP6, SLUICE4, SLUICE6, INET, INET6)
+SOL, TCP = socket.SOL_SOCKET, socket.IPPROTO_TCP
+
+
+def wait_readable(sock, seconds=5):
+    check(select.select([sock], [], [], seconds)[0], "never became readable")
+
+
+def receive_exactly(sock, size):
+    data = b""
+    while len(data) < size:
+        part = sock.recv(size - len(data))
+        check(part, f"the stream ended after {len(data)} of {size} bytes")
+        data += part
+    return data
+
+
+def queue(sock, request):
+    answer = array.array("i", [0])
+    fcntl.ioctl(sock.fileno(), request, answer)
+    return answer[0]
+
+
+# ---- opening ------------------------------------------------------------------
+
+@test(*ALL)
+def connects_and_transfers(t):
+    client, server = t.pair()
+    client.sendall(b"question")
+    equal(receive_exactly(server, 8), b"question")
+    server.sendall(b"answer")
+    equal(receive_exactly(client, 6), b"answer")
+
+
+@test(*ALL)
+def large_transfer_is_exact(t):
+    client, server = t.pair()
+    data = os.urandom(1 << 20) * 8
+    sender = threading.Thread(target=lambda: (client.sendall(data), client.shutdown(socket.SHUT_WR)))
+    sender.start()
+    got = bytearray()
+    while part := server.recv(1 << 18):
+        got += part
+    sender.join()
+    check(got == data, f"{len(got)} bytes, or other ones")
+
+
+@test(*ALL)
+def names_are_told(t):
+    listener = t.listener()
+    client = t.socket()
+    t.connect(client, t.port_of(listener))
+    server = t.accept(listener)
+    equal(t.port_of(client, peer=True), t.port_of(listener))
+    equal(t.port_of(server, peer=True), t.port_of(client))
+    low, high = map(int, open("/proc/sys/net/ipv4/ip_local_port_range").read().split())
+    check(low <= t.port_of(client) <= high, "the ephemeral port is out of range")
+
+
+@test(*ALL)
+def refused_connection(t):
+    equal(error_of(t.connect, t.socket(), next(ports)), "ECONNREFUSED")
+
+
+@test(*ALL)
+def unreachable_and_unavailable(t):
+    sock = t.socket()
+    equal(error_of(t.bind, sock, next(ports), "2001:db8::9" if ":" in t.host else "192.0.2.9"),
+          "EADDRNOTAVAIL")
+    equal(error_of(t.connect, t.socket(), 80, "2001:db8::9" if ":" in t.host else "192.0.2.9"),
+          "ENETUNREACH")
+
+
+@test(*ALL)
+def non_blocking_connect(t):
+    listener = t.listener()
+    client = t.socket()
+    client.setblocking(False)
+    result = error_of(t.connect, client, t.port_of(listener))
+    check(result in ("EINPROGRESS", None), result)
+    check(select.select([], [client], [], 5)[1], "never became writable")
+    equal(client.getsockopt(SOL, socket.SO_ERROR), 0)
+    equal(error_of(t.connect, client, t.port_of(listener)), None if result else "EISCONN")
+    equal(error_of(t.connect, client, t.port_of(listener)), "EISCONN")
+
+
+@test(*ALL)
+def non_blocking_refusal_is_in_so_error(t):
+    client = t.socket()
+    client.setblocking(False)
+    result = error_of(t.connect, client, next(ports))
+    if result == "ECONNREFUSED":
+        return
+    equal(result, "EINPROGRESS")
+    poll = select.poll()
+    poll.register(client, select.POLLIN | select.POLLOUT)
+    events = poll.poll(5000)
+    check(events and events[0][1] & select.POLLERR and events[0][1] & select.POLLHUP, events)
+    equal(client.getsockopt(SOL, socket.SO_ERROR), 111)
+    equal(client.getsockopt(SOL, socket.SO_ERROR), 0)
+
+
+@test(*ALL)
+def wrong_states(t):
+    sock = t.socket()
+    equal(error_of(sock.send, b"x"), "EPIPE")
+    equal(error_of(sock.recv, 1), "ENOTCONN")
+    equal(error_of(t.port_of, sock, True), "ENOTCONN")
+    equal(error_of(sock.shutdown, socket.SHUT_RD), "ENOTCONN")
+    equal(error_of(t.accept, sock), "EINVAL")
+    listener = t.listener()
+    equal(error_of(t.connect, listener, next(ports)), "EISCONN")
+    equal(error_of(listener.recv, 1), "ENOTCONN")
+    equal(error_of(t.bind, listener, next(ports)), "EINVAL")
+
+
+@test(*ALL)
+def wrong_addresses(t):
+    sock = t.socket()
+    good = t.address(next(ports))
+    for length in (0, 1, 2, 7, 15):
+        check(error_of(call, libc.bind, sock.fileno(), good, length) in ("EINVAL", "EAFNOSUPPORT"), length)
+        check(error_of(call, libc.connect, sock.fileno(), good, length) in ("EINVAL", "EAFNOSUPPORT"), length)
+    wrong = struct.pack("=H", 77) + good[2:]
+    equal(error_of(call, libc.bind, sock.fileno(), wrong, len(wrong)), "EAFNOSUPPORT")
+    equal(error_of(call, libc.connect, sock.fileno(), wrong, len(wrong)), "EAFNOSUPPORT")
+    equal(error_of(call, libc.bind, sock.fileno(), None, 28), "EFAULT")
+
+
+@test(*ALL)
+def privileged_port_needs_capability(t):
+    pid = os.fork()
+    if pid == 0:
+        os.setuid(65534)
+        os._exit(0 if error_of(t.bind, t.socket(), 81) == "EACCES" else 1)
+    equal(os.waitpid(pid, 0)[1], 0)
+
+
+@test(*ALL)
+def taken_port(t):
+    first = t.socket()
+    port = next(ports)
+    t.bind(first, port)
+    first.listen(1)
+    second = t.socket()
+    equal(error_of(t.bind, second, port), "EADDRINUSE")
+    second.setsockopt(SOL, socket.SO_REUSEADDR, 1)
+    equal(error_of(t.bind, second, port), "EADDRINUSE")
+
+
+@test(*ALL)
+def reuseaddr_after_time_wait(t):
+    listener = t.listener()
+    port = t.port_of(listener)
+    client = t.socket()
+    t.connect(client, port)
+    server = t.accept(listener)
+    server.close()
+    client.recv(1)
+    client.close()
+    listener.close()
+    time.sleep(0.1)
+    equal(error_of(t.bind, t.socket(), port), "EADDRINUSE")
+    again = t.socket()
+    again.setsockopt(SOL, socket.SO_REUSEADDR, 1)
+    t.bind(again, port)
+    again.listen(1)
+
+
+@test(*ALL)
+def reuseport_spreads(t):
+    port = next(ports)
+    listeners = []
+    for _ in range(2):
+        sock = t.socket()
+        sock.setsockopt(SOL, socket.SO_REUSEPORT, 1)
+        t.bind(sock, port)
+        sock.listen(64)
+        listeners.append(sock)
+    clients = []
+    for _ in range(40):
+        client = t.socket()
+        t.connect(client, port)
+        clients.append(client)
+    counts = [0, 0]
+    for i, listener in enumerate(listeners):
+        listener.setblocking(False)
+        try:
+            while True:
+                t.accept(listener)
+                counts[i] += 1
+        except BlockingIOError:
+            pass
+    equal(sum(counts), 40)
+    check(min(counts) > 0, counts)
+
+
+@test(*ALL)
+def backlog_limits_what_waits(t):
+    listener = t.listener(backlog=2)
+    clients = []
+    for _ in range(6):
+        client = t.socket()
+        client.setblocking(False)
+        error_of(t.connect, client, t.port_of(listener))
+        clients.append(client)
+    time.sleep(0.3)
+    done = select.select([], clients, [], 0)[1]
+    equal(len(done), 3, "backlog + 1 connect")
+
+
+@test(*ALL)
+def accept_times_out_and_is_interrupted(t):
+    listener = t.listener()
+    listener.setblocking(True)
+    listener.setsockopt(SOL, socket.SO_RCVTIMEO, struct.pack("ll", 0, 200000))
+    begin = time.monotonic()
+    equal(error_of(t.accept, listener), "EAGAIN")
+    check(0.15 < time.monotonic() - begin < 2)
+
+
+@test(*ALL)
+def shutdown_of_listener_wakes_accept(t):
+    listener = t.listener()
+    thread = threading.Timer(0.2, lambda: listener.shutdown(socket.SHUT_RDWR))
+    thread.start()
+    equal(error_of(t.accept, listener), "EINVAL")
+    thread.join()
+
+
+@test(*ALL)
+def disconnected_by_af_unspec(t):
+    client, server = t.pair()
+    unspec = struct.pack("=H", 0) + bytes(26)
+    call(libc.connect, client.fileno(), unspec, 28)
+    equal(error_of(server.recv, 1), "ECONNRESET")
+    equal(error_of(client.recv, 1), "ECONNRESET")
+    equal(error_of(client.recv, 1), "ENOTCONN")
+
+
+# ---- data -----------------------------------------------------------------------
+
+@test(*ALL)
+def peek_leaves_the_bytes(t):
+    client, server = t.pair()
+    client.sendall(b"abcdef")
+    wait_readable(server)
+    equal(server.recv(3, socket.MSG_PEEK), b"abc")
+    equal(server.recv(100, socket.MSG_PEEK), b"abcdef")
+    equal(server.recv(100), b"abcdef")
+
+
+@test(*ALL)
+def waitall_waits_for_all(t):
+    client, server = t.pair()
+    client.sendall(b"12345")
+    threading.Timer(0.2, lambda: client.sendall(b"67890")).start()
+    equal(server.recv(10, socket.MSG_WAITALL), b"1234567890")
+
+
+@test(*ALL)
+def trunc_discards(t):
+    client, server = t.pair()
+    client.sendall(b"x" * 1000 + b"end")
+    wait_readable(server)
+    done = 0
+    while done < 1000:
+        done += call(libc.recv, server.fileno(), None, 1000 - done, socket.MSG_TRUNC)
+    equal(receive_exactly(server, 3), b"end")
+
+
+@test(*ALL)
+def dontwait_does_not_wait(t):
+    client, server = t.pair()
+    equal(error_of(server.recv, 1, socket.MSG_DONTWAIT), "EAGAIN")
+    total = 0
+    while True:
+        try:
+            total += client.send(b"x" * 65536, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            break
+    check(total > 16384, total)
+
+
+@test(*ALL)
+def partial_send_when_the_buffer_fills(t):
+    client, server = t.pair()
+    client.setblocking(False)
+    sent = client.send(b"y" * (64 << 20))
+    check(0 < sent < 64 << 20, sent)
+    client.setblocking(True)
+    client.shutdown(socket.SHUT_WR)
+    got = 0
+    while part := server.recv(1 << 20):
+        got += len(part)
+    equal(got, sent)
+
+
+@test(*ALL)
+def receive_timeout(t):
+    client, server = t.pair()
+    server.setblocking(True)
+    server.setsockopt(SOL, socket.SO_RCVTIMEO, struct.pack("ll", 0, 200000))
+    begin = time.monotonic()
+    equal(error_of(server.recv, 1), "EAGAIN")
+    check(0.15 < time.monotonic() - begin < 2)
+
+
+@test(*ALL)
+def send_timeout(t):
+    client, _server = t.pair()
+    client.setblocking(True)
+    client.setsockopt(SOL, socket.SO_SNDTIMEO, struct.pack("ll", 0, 200000))
+    total = 0
+    while (error := error_of(lambda: client.send(b"z" * (1 << 20)))) is None:
+        total += 1
+    equal(error, "EAGAIN")
+
+
+@test(*ALL)
+def signal_interrupts(t):
+    client, server = t.pair()
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+    buffer = ctypes.create_string_buffer(8)
+    previous = signal.siginterrupt(signal.SIGUSR1, True)
+    threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGUSR1)).start()
+    equal(error_of(call, libc.recv, server.fileno(), buffer, 1, 0), "EINTR")
+    del previous
+
+
+@test(*ALL)
+def end_of_stream_and_broken_pipe(t):
+    client, server = t.pair()
+    server.close()
+    equal(client.recv(10), b"")
+    client.send(b"x")
+    time.sleep(0.1)
+    equal(error_of(client.send, b"x", socket.MSG_NOSIGNAL), "EPIPE")
+
+
+@test(*ALL)
+def broken_pipe_signals(t):
+    pid = os.fork()
+    if pid == 0:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        client, _server = t.pair()
+        client.shutdown(socket.SHUT_WR)
+        client.send(b"x")
+        os._exit(0)
+    status = os.waitpid(pid, 0)[1]
+    equal(os.WTERMSIG(status), signal.SIGPIPE)
+
+
+@test(*ALL)
+def half_close(t):
+    client, server = t.pair()
+    client.sendall(b"last")
+    client.shutdown(socket.SHUT_WR)
+    equal(receive_exactly(server, 4), b"last")
+    equal(server.recv(1), b"")
+    server.sendall(b"still")
+    equal(receive_exactly(client, 5), b"still")
+    equal(error_of(client.send, b"x", socket.MSG_NOSIGNAL), "EPIPE")
+
+
+@test(*ALL)
+def shutdown_of_reading(t):
+    client, server = t.pair()
+    client.shutdown(socket.SHUT_RD)
+    equal(client.recv(10), b"")
+    client.sendall(b"out")
+    equal(receive_exactly(server, 3), b"out")
+
+
+@test(*ALL)
+def scatter_and_gather(t):
+    client, server = t.pair()
+    equal(client.sendmsg([b"one", b"two", b"three"]), 11)
+    wait_readable(server)
+    parts = [bytearray(4), bytearray(100)]
+    size, _, flags, _ = server.recvmsg_into(parts)
+    equal((size, bytes(parts[0]), bytes(parts[1][:7])), (11, b"onet", b"wothree"))
+
+
+@test(*ALL)
+def queues_are_told(t):
+    client, server = t.pair()
+    client.sendall(b"q" * 500)
+    wait_readable(server)
+    time.sleep(0.3)
+    equal(queue(server, termios.FIONREAD), 500)
+    equal(queue(client, termios.TIOCOUTQ), 0)
+    server.recv(100)
+    equal(queue(server, termios.FIONREAD), 400)
+
+
+# ---- poll ---------------------------------------------------------------------------
+
+@test(*ALL)
+def poll_tells_what_can_be_done(t):
+    client, server = t.pair()
+    poll = select.poll()
+    poll.register(server, select.POLLIN | select.POLLOUT | select.POLLRDHUP)
+    equal(poll.poll(0), [(server.fileno(), select.POLLOUT)])
+    client.sendall(b"x")
+    wait_readable(server)
+    equal(poll.poll(0)[0][1], select.POLLIN | select.POLLOUT)
+    client.shutdown(socket.SHUT_WR)
+    time.sleep(0.2)
+    equal(poll.poll(0)[0][1], select.POLLIN | select.POLLOUT | select.POLLRDHUP)
+    server.shutdown(socket.SHUT_WR)
+    time.sleep(0.2)
+    check(poll.poll(0)[0][1] & select.POLLHUP, "both directions are over")
+
+
+@test(*ALL)
+def epoll_edges(t):
+    client, server = t.pair()
+    epoll = select.epoll()
+    epoll.register(server, select.EPOLLIN | select.EPOLLET)
+    client.sendall(b"a")
+    equal(len(epoll.poll(2)), 1)
+    equal(len(epoll.poll(0.1)), 0, "no new edge")
+    client.sendall(b"b")
+    equal(len(epoll.poll(2)), 1)
+
+
+@test(*ALL)
+def epoll_writable_edge_after_full(t):
+    client, server = t.pair()
+    client.setblocking(False)
+    epoll = select.epoll()
+    try:
+        while True:
+            client.send(b"x" * 65536)
+    except BlockingIOError:
+        pass
+    epoll.register(client, select.EPOLLOUT | select.EPOLLET)
+    equal(len(epoll.poll(0.1)), 0)
+    server.settimeout(0.5)
+    try:
+        while server.recv(1 << 20):
+            pass
+    except (TimeoutError, socket.timeout):
+        pass
+    equal(len(epoll.poll(2)), 1)
+
+
+@test(*ALL)
+def low_water_mark(t):
+    client, server = t.pair()
+    server.setsockopt(SOL, socket.SO_RCVLOWAT, 100)
+    client.sendall(b"x" * 50)
+    time.sleep(0.2)
+    equal(select.select([server], [], [], 0)[0], [])
+    client.sendall(b"x" * 60)
+    wait_readable(server)
+
+
+@test(*ALL)
+def listener_polls(t):
+    listener = t.listener()
+    equal(select.select([listener], [], [], 0)[0], [])
+    client = t.socket()
+    t.connect(client, t.port_of(listener))
+    wait_readable(listener)
+
+
+# ---- closing ---------------------------------------------------------------------------
+
+@test(*ALL)
+def pending_output_is_delivered_after_close(t):
+    client, server = t.pair()
+    client.setblocking(False)
+    sent = client.send(b"p" * (8 << 20))
+    client.close()
+    got = 0
+    while part := server.recv(1 << 20):
+        got += len(part)
+    equal(got, sent)
+
+
+@test(*ALL)
+def unread_input_resets_the_peer(t):
+    client, server = t.pair()
+    client.sendall(b"never read")
+    wait_readable(server)
+    server.close()
+    time.sleep(0.2)
+    equal(error_of(client.recv, 1), "ECONNRESET")
+
+
+@test(*ALL)
+def linger_zero_resets(t):
+    client, server = t.pair()
+    client.setsockopt(SOL, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    time.sleep(0.2)
+    equal(error_of(server.recv, 1), "ECONNRESET")
+
+
+@test(*ALL)
+def linger_waits_for_delivery(t):
+    client, server = t.pair()
+    client.setsockopt(SOL, socket.SO_LINGER, struct.pack("ii", 1, 5))
+    client.sendall(b"x" * 1000)
+    threading.Timer(0.2, lambda: server.recv(10000)).start()
+    client.close()
+    got = server.recv(10000)
+    check(len(got) in (0, 1000))
+
+
+@test(*ALL)
+def linger_gives_up(t):
+    client, server = t.pair()
+    client.setblocking(False)
+    while error_of(client.send, b"x" * 65536) is None:
+        pass
+    client.setblocking(True)
+    client.setsockopt(SOL, socket.SO_LINGER, struct.pack("ii", 1, 1))
+    begin = time.monotonic()
+    client.close()
+    check(0.5 < time.monotonic() - begin < 4, time.monotonic() - begin)
+    server.close()
+
+
+# ---- options -------------------------------------------------------------------------------
+
+@test(*ALL)
+def buffers_are_each_sockets_own(t):
+    client, server = t.pair()
+    before = server.getsockopt(SOL, socket.SO_SNDBUF)
+    client.setsockopt(SOL, socket.SO_SNDBUF, 30000)
+    equal(client.getsockopt(SOL, socket.SO_SNDBUF), 60000)
+    equal(server.getsockopt(SOL, socket.SO_SNDBUF), before)
+    client.setsockopt(SOL, socket.SO_RCVBUF, 50000)
+    equal(client.getsockopt(SOL, socket.SO_RCVBUF), 100000)
+    client.setsockopt(SOL, 32, 10 << 20)  # SO_SNDBUFFORCE
+    equal(client.getsockopt(SOL, socket.SO_SNDBUF), 20 << 20)
+    client.setsockopt(SOL, 33, 10 << 20)  # SO_RCVBUFFORCE
+    equal(client.getsockopt(SOL, socket.SO_RCVBUF), 20 << 20)
+
+
+@test(*ALL)
+def buffers_exist_from_creation(t):
+    sock = t.socket()
+    check(sock.getsockopt(SOL, socket.SO_SNDBUF) >= 4096)
+    check(sock.getsockopt(SOL, socket.SO_RCVBUF) >= 4096)
+
+
+@test(*ALL)
+def small_send_buffer_bounds_what_is_queued(t):
+    def small(sock):
+        sock.setsockopt(SOL, socket.SO_SNDBUF, 8192)
+        sock.setsockopt(SOL, socket.SO_RCVBUF, 8192)
+    client, _server = t.pair(before_connect=small, before_listen=small)
+    client.setblocking(False)
+    total = 0
+    while error_of(lambda: client.send(b"x" * 1000)) is None:
+        total += 1000
+        check(total < 1 << 20, "never full")
+
+
+@test(*ALL)
+def tcp_options_read_back(t):
+    client, _server = t.pair()
+    for option, value in ((socket.TCP_NODELAY, 1), (socket.TCP_CORK, 1), (socket.TCP_KEEPIDLE, 100),
+                          (socket.TCP_KEEPINTVL, 20), (socket.TCP_KEEPCNT, 4), (socket.TCP_SYNCNT, 3),
+                          (socket.TCP_LINGER2, 30), (socket.TCP_USER_TIMEOUT, 5000),
+                          (socket.TCP_NOTSENT_LOWAT, 20000)):
+        client.setsockopt(TCP, option, value)
+        equal(client.getsockopt(TCP, option), value, f"option {option}")
+
+
+@test(*ALL)
+def wrong_option_values(t):
+    client, _server = t.pair()
+    for option, value in ((socket.TCP_MAXSEG, 10), (socket.TCP_MAXSEG, 40000), (socket.TCP_KEEPIDLE, 0),
+                          (socket.TCP_KEEPIDLE, 40000), (socket.TCP_KEEPINTVL, 0), (socket.TCP_KEEPCNT, 128),
+                          (socket.TCP_SYNCNT, 0), (socket.TCP_SYNCNT, 128), (socket.TCP_USER_TIMEOUT, -1)):
+        equal(error_of(client.setsockopt, TCP, option, value), "EINVAL", f"option {option} = {value}")
+    equal(error_of(client.setsockopt, TCP, socket.TCP_NODELAY, b"\1"), "EINVAL", "a short value")
+    equal(error_of(client.setsockopt, TCP, 9999, 1), "ENOPROTOOPT")
+    equal(error_of(client.getsockopt, TCP, 9999), "ENOPROTOOPT")
+    equal(error_of(client.setsockopt, 9999, 1, 1), "ENOPROTOOPT")
+
+
+@test(*ALL)
+def congestion_control_by_name(t):
+    sock = t.socket()
+    cc = sock.getsockopt(TCP, socket.TCP_CONGESTION, 16)
+    equal(cc.rstrip(b"\0"), b"cubic")
+    sock.setsockopt(TCP, socket.TCP_CONGESTION, b"reno")
+    equal(sock.getsockopt(TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0"), b"reno")
+    equal(error_of(sock.setsockopt, TCP, socket.TCP_CONGESTION, b"nonesuch"), "ENOENT")
+
+
+@test(*ALL)
+def tcp_info_is_told(t):
+    client, server = t.pair()
+    client.sendall(b"x" * 1000)
+    receive_exactly(server, 1000)
+    info = client.getsockopt(TCP, socket.TCP_INFO, 256)
+    check(len(info) >= 104, len(info))
+    equal(info[0], 1, "TCP_ESTABLISHED")
+    rto, ato, snd_mss, rcv_mss = struct.unpack_from("=IIII", info, 8)
+    check(rto >= 200000, rto)
+    check(snd_mss > 500, snd_mss)
+    check(struct.unpack_from("=I", info, 80)[0] >= 2, "snd_cwnd")
+
+
+@test(*ALL)
+def sockets_know_themselves(t):
+    listener = t.listener()
+    equal(listener.getsockopt(SOL, socket.SO_ACCEPTCONN), 1)
+    equal(listener.getsockopt(SOL, socket.SO_TYPE), socket.SOCK_STREAM)
+    equal(t.socket().getsockopt(SOL, socket.SO_ACCEPTCONN), 0)
+
+
+@test(*ALL)
+def accepted_sockets_inherit(t):
+    def prepare(listener):
+        listener.setsockopt(TCP, socket.TCP_NODELAY, 1)
+        listener.setsockopt(TCP, socket.TCP_KEEPIDLE, 77)
+        listener.setsockopt(SOL, socket.SO_KEEPALIVE, 1)
+        listener.setsockopt(TCP, socket.TCP_CONGESTION, b"reno")
+    _client, server = t.pair(before_listen=prepare)
+    equal(server.getsockopt(TCP, socket.TCP_NODELAY), 1)
+    equal(server.getsockopt(TCP, socket.TCP_KEEPIDLE), 77)
+    equal(server.getsockopt(SOL, socket.SO_KEEPALIVE), 1)
+    equal(server.getsockopt(TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0"), b"reno")
+
+
+@test(*ALL)
+def keepalive_ends_a_dead_connection(t):
+    client, server = t.pair()
+    client.setsockopt(SOL, socket.SO_KEEPALIVE, 1)
+    client.setsockopt(TCP, socket.TCP_KEEPIDLE, 1)
+    client.setsockopt(TCP, socket.TCP_KEEPINTVL, 1)
+    client.setsockopt(TCP, socket.TCP_KEEPCNT, 2)
+    time.sleep(2.5)
+    client.sendall(b"alive")
+    equal(receive_exactly(server, 5), b"alive")
+
+
+if __name__ == "__main__":
+    run(sys.argv[1] if len(sys.argv) > 1 else None)
