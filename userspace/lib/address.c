@@ -37,27 +37,40 @@ static const char *split(const char *text, char *host, size_t size, const char *
 	return NULL;
 }
 
-const char *sluice_parse_address(const char *text, uint16_t family, bool passive,
-				 struct sockaddr_sluice *out)
+static const char *look_up(const char *host, const char *port, bool passive,
+			   struct addrinfo **found)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_family = AF_INET6 };
-	struct addrinfo *found;
+	struct addrinfo hints = {
+		.ai_socktype = SOCK_STREAM, .ai_family = AF_INET6,
+		.ai_flags = AI_V4MAPPED | AI_ALL | (passive ? AI_PASSIVE : 0),
+	};
+	bool any = !host[0] || !strcmp(host, "*");
+	int error = getaddrinfo(any ? NULL : host, port, &hints, found);
+
+	if (error == EAI_SYSTEM)
+		return strerror(errno);
+	return error ? gai_strerror(error) : NULL;
+}
+
+const char *sluice_parse_address(const char *text, bool passive, struct sockaddr_sluice *list,
+				 unsigned int *count)
+{
+	unsigned int most = *count;
+	struct addrinfo *found, *one;
 	const char *port, *wrong;
 	char host[256];
-	int error;
 
 	wrong = split(text, host, sizeof(host), &port);
 	if (wrong)
 		return wrong;
 	if (!host[0] && !passive)
 		return "the host is missing";
-	hints.ai_flags = AI_V4MAPPED | AI_ALL | (passive ? AI_PASSIVE : 0);
-	error = getaddrinfo(host[0] && strcmp(host, "*") ? host : NULL, port, &hints, &found);
-	if (error)
-		return gai_strerror(error);
+	wrong = look_up(host, port, passive, &found);
+	if (wrong)
+		return wrong;
 	/* sockaddr_sluice has sockaddr_in6's layout. */
-	memcpy(out, found->ai_addr, sizeof(*out));
-	out->ssl_family = family;
+	for (*count = 0, one = found; one && *count < most; one = one->ai_next)
+		memcpy(&list[(*count)++], one->ai_addr, sizeof(*list));
 	freeaddrinfo(found);
 	return NULL;
 }

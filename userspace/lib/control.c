@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
+#include <netlink/errno.h>
 #include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
 #include <netlink/netlink.h>
@@ -23,6 +24,7 @@ struct wanted {
 	void *data;
 };
 
+/* ---- opening ---------------------------------------------------------------------- */
 
 int sluice_control_open(struct sluice_control **out)
 {
@@ -38,8 +40,10 @@ int sluice_control_open(struct sluice_control **out)
 	}
 	c->family = genl_ctrl_resolve(c->socket, SLUICE_GENL_NAME);
 	if (c->family < 0) {
+		int error = c->family == -NLE_OBJ_NOTFOUND ? -ENOENT : -EPROTO;
+
 		sluice_control_close(c);
-		return -ENOENT;
+		return error;
 	}
 	setsockopt(nl_socket_get_fd(c->socket), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
 	*out = c;
@@ -144,10 +148,13 @@ static int on_end(struct nl_msg *msg, void *data)
 	return NL_STOP;
 }
 
-/* Sends msg (and frees it), reads until its ACK or the end of the dump. */
-static int ask(struct sluice_control *c, struct nl_msg *msg, sluice_row_fn fn, void *data)
+/*
+ * Sends msg (and frees it), gives each message of the answer to `handler`,
+ * until its ACK or the end of the dump.
+ */
+static int ask(struct sluice_control *c, struct nl_msg *msg, nl_recvmsg_msg_cb_t handler,
+	       void *data)
 {
-	struct wanted w = { fn, data };
 	struct outcome o = { c, 0, false };
 	struct nl_cb *cb = nl_cb_alloc(NL_CB_DEFAULT);
 	int error;
@@ -157,8 +164,8 @@ static int ask(struct sluice_control *c, struct nl_msg *msg, sluice_row_fn fn, v
 		nlmsg_free(msg);
 		return -ENOMEM;
 	}
-	if (fn)
-		nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_row, &w);
+	if (handler)
+		nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, handler, data);
 	nl_cb_set(cb, NL_CB_ACK, NL_CB_CUSTOM, on_end, &o);
 	nl_cb_set(cb, NL_CB_FINISH, NL_CB_CUSTOM, on_end, &o);
 	nl_cb_err(cb, NL_CB_CUSTOM, silent_error, &o);
@@ -185,8 +192,31 @@ static struct nl_msg *request(struct sluice_control *c, uint8_t command, int fla
 static int each(struct sluice_control *c, uint8_t command, sluice_row_fn fn, void *data)
 {
 	struct nl_msg *msg = request(c, command, NLM_F_DUMP);
+	struct wanted w = { fn, data };
 
-	return msg ? ask(c, msg, fn, data) : -ENOMEM;
+	return msg ? ask(c, msg, on_row, &w) : -ENOMEM;
+}
+
+/* A request about one parameter; NULL: no memory, or a name that no message can hold. */
+static struct nl_msg *parameter_request(struct sluice_control *c, uint8_t command,
+					const char *name)
+{
+	struct nl_msg *msg = request(c, command, NLM_F_ACK);
+
+	if (msg && nla_put_string(msg, SLUICE_A_NAME, name)) {
+		nlmsg_free(msg);
+		return NULL;
+	}
+	return msg;
+}
+
+/* Sends msg when all was put into it, else frees it. */
+static int send_complete(struct sluice_control *c, struct nl_msg *msg, int put_error)
+{
+	if (!put_error)
+		return ask(c, msg, NULL, NULL);
+	nlmsg_free(msg);
+	return -EMSGSIZE;
 }
 
 /* ---- requests --------------------------------------------------------------------- */
@@ -203,7 +233,7 @@ static int on_version(struct nl_msg *msg, void *data)
 
 	if (genlmsg_parse(nlmsg_hdr(msg), 0, a, SLUICE_A_MAX, NULL))
 		return NL_SKIP;
-	if (a[SLUICE_A_FAMILY])
+	if (a[SLUICE_A_FAMILY] && nla_len(a[SLUICE_A_FAMILY]) == sizeof(uint32_t))
 		v->family = nla_get_u32(a[SLUICE_A_FAMILY]);
 	if (a[SLUICE_A_VERSION])
 		snprintf(v->text, sizeof(v->text), "%s", nla_get_string(a[SLUICE_A_VERSION]));
@@ -214,18 +244,11 @@ int sluice_get_version(struct sluice_control *c, uint16_t *family, char *version
 {
 	struct nl_msg *msg = request(c, SLUICE_CMD_VERSION, NLM_F_ACK);
 	struct version v = { 0 };
-	int error;
+	int error = msg ? ask(c, msg, on_version, &v) : -ENOMEM;
 
-	if (!msg)
-		return -ENOMEM;
-	nl_socket_modify_cb(c->socket, NL_CB_VALID, NL_CB_CUSTOM, on_version, &v);
-	error = nl_send_auto(c->socket, msg);
-	nlmsg_free(msg);
-	if (error >= 0)
-		error = nl_recvmsgs_default(c->socket);	/* the answer */
-	if (error >= 0)
-		error = nl_wait_for_ack(c->socket);
-	if (error < 0 || !v.family)
+	if (error)
+		return error;
+	if (!v.family)
 		return -EPROTO;
 	*family = v.family;
 	snprintf(version, size, "%s", v.text);
@@ -249,49 +272,41 @@ int sluice_each_cc(struct sluice_control *c, sluice_row_fn fn, void *data)
 
 int sluice_get_parameter(struct sluice_control *c, const char *name, sluice_row_fn fn, void *data)
 {
-	struct nl_msg *msg = request(c, SLUICE_CMD_PARAM_GET, NLM_F_ACK);
+	struct nl_msg *msg = parameter_request(c, SLUICE_CMD_PARAM_GET, name);
+	struct wanted w = { fn, data };
 
-	if (!msg)
-		return -ENOMEM;
-	nla_put_string(msg, SLUICE_A_NAME, name);
-	return ask(c, msg, fn, data);
+	return msg ? ask(c, msg, on_row, &w) : -EMSGSIZE;
 }
 
 int sluice_set_parameter(struct sluice_control *c, const char *name, uint64_t value)
 {
-	struct nl_msg *msg = request(c, SLUICE_CMD_PARAM_SET, NLM_F_ACK);
+	struct nl_msg *msg = parameter_request(c, SLUICE_CMD_PARAM_SET, name);
 
-	if (!msg)
-		return -ENOMEM;
-	nla_put_string(msg, SLUICE_A_NAME, name);
-	nla_put_u64(msg, SLUICE_A_VALUE, value);
-	return ask(c, msg, NULL, NULL);
+	return msg ? send_complete(c, msg, nla_put_u64(msg, SLUICE_A_VALUE, value)) : -EMSGSIZE;
 }
 
 int sluice_set_parameter_string(struct sluice_control *c, const char *name, const char *value)
 {
-	struct nl_msg *msg = request(c, SLUICE_CMD_PARAM_SET, NLM_F_ACK);
+	struct nl_msg *msg = parameter_request(c, SLUICE_CMD_PARAM_SET, name);
 
-	if (!msg)
-		return -ENOMEM;
-	nla_put_string(msg, SLUICE_A_NAME, name);
-	nla_put_string(msg, SLUICE_A_STRING, value);
-	return ask(c, msg, NULL, NULL);
+	return msg ? send_complete(c, msg, nla_put_string(msg, SLUICE_A_STRING, value))
+		   : -EMSGSIZE;
 }
 
 int sluice_set_connection(struct sluice_control *c, const struct sluice_diag_id *id,
 			  const char *cc, uint32_t sndbuf, uint32_t rcvbuf)
 {
 	struct nl_msg *msg = request(c, SLUICE_CMD_CONN_SET, NLM_F_ACK);
+	int error;
 
 	if (!msg)
 		return -ENOMEM;
-	nla_put(msg, SLUICE_A_ID, sizeof(*id), id);
+	error = nla_put(msg, SLUICE_A_ID, sizeof(*id), id);
 	if (cc)
-		nla_put_string(msg, SLUICE_A_CC, cc);
+		error |= nla_put_string(msg, SLUICE_A_CC, cc);
 	if (sndbuf)
-		nla_put_u32(msg, SLUICE_A_SNDBUF, sndbuf);
+		error |= nla_put_u32(msg, SLUICE_A_SNDBUF, sndbuf);
 	if (rcvbuf)
-		nla_put_u32(msg, SLUICE_A_RCVBUF, rcvbuf);
-	return ask(c, msg, NULL, NULL);
+		error |= nla_put_u32(msg, SLUICE_A_RCVBUF, rcvbuf);
+	return send_complete(c, msg, error);
 }

@@ -21,12 +21,14 @@ extern "C" {
 /* ---- addresses ---------------------------------------------------------- */
 
 /*
- * "host:port", "[v6]:port", "v4:port", ":port" or "port" (any address);
- * names and services are looked up. IPv4 comes out v4-mapped, a link-local
- * zone (fe80::1%eth0) as scope. NULL, or what is wrong in words.
+ * "host:port", "[v6]:port", "v4:port"; when `passive` also ":port" and "port"
+ * (any address). Names and services are looked up. IPv4 comes out v4-mapped, a
+ * link-local zone (fe80::1%eth0) as scope. *count: room in `list` before, the
+ * addresses found after, at least one, in order of preference; their family is
+ * AF_INET6 and left to the caller to change. NULL, or what is wrong in words.
  */
-const char *sluice_parse_address(const char *text, uint16_t family, bool passive,
-				 struct sockaddr_sluice *out);
+const char *sluice_parse_address(const char *text, bool passive, struct sockaddr_sluice *list,
+				 unsigned int *count);
 
 #define SLUICE_ADDRESS_TEXT 80
 /* "192.0.2.1:80", "[2001:db8::1]:80", "*:80"; returns `text`. */

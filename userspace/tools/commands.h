@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+// The subcommands. Each adds itself to the program, with a callback that runs
+// it and throws Failure when it can't.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+namespace sluice
+{
+
+void add_send(CLI::App& program);
+void add_recv(CLI::App& program);
+void add_stat(CLI::App& program);
+void add_get(CLI::App& program);
+void add_set(CLI::App& program);
+void add_cc(CLI::App& program);
+
+} // namespace sluice

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+// The sluice program: picks the subcommand, and turns every way to fail into
+// one line on standard error and an exit status (1 failed, 2 wrong usage).
+#include "commands.h"
+#include "failure.h"
+#include "output.h"
+
+#include <clocale>
+#include <csignal>
+#include <cstdio>
+
+namespace sluice
+{
+
+namespace
+{
+
+constexpr const char* version = "sluice 0.1";
+
+int complain(const std::string& line, int status)
+{
+    fmt::print(stderr, "sluice: {}\n", line);
+    return status;
+}
+
+// CLI11 may say a thing in several lines.
+int complain_of_usage(const CLI::ParseError& error)
+{
+    std::string line = error.what();
+    return complain(line.substr(0, line.find('\n')) + " (see sluice --help)", exit_usage);
+}
+
+int run(int argc, char** argv)
+{
+    CLI::App program("Moves data over Sluice, and looks into and steers its connections.",
+                     "sluice");
+    program.set_version_flag("-V,--version", version);
+    program.require_subcommand(0, 1); // a wrong one is better named than asked for
+    add_send(program);
+    add_recv(program);
+    add_stat(program);
+    add_get(program);
+    add_set(program);
+    add_cc(program);
+    program.footer("'sluice COMMAND --help' explains a command.");
+    bool asked = false; // for help or the version
+    try {
+        program.parse(argc, argv);
+    } catch (const CLI::CallForHelp&) {
+        asked = true;
+        print(program.help());
+    } catch (const CLI::CallForVersion&) {
+        asked = true;
+        print("{}\n", version);
+    } catch (const CLI::ParseError& error) {
+        return complain_of_usage(error);
+    }
+    if (program.get_subcommands().empty() && !asked)
+        throw usage_error("which command? (see sluice --help)");
+    flush_output();
+    return 0;
+}
+
+} // namespace
+
+} // namespace sluice
+
+int main(int argc, char** argv)
+{
+    std::signal(SIGPIPE, SIG_IGN);
+    try {
+        return sluice::run(argc, argv);
+    } catch (const sluice::Failure& failure) {
+        return sluice::complain(failure.what(), failure.status());
+    } catch (const std::exception& error) {
+        return sluice::complain(error.what(), sluice::exit_failed);
+    }
+}
