@@ -15,7 +15,7 @@ import tty
 from . import qemu, uml, verdict
 from .carrier import Carrier, OutputClosed
 from .common import (GUEST, REPOSITORY, RUNS, STATUS_GUEST_TROUBLE, STATUS_NO_GUEST,
-                     STATUS_TIMEOUT, VmError, note, read_file)
+                     STATUS_LEFT, STATUS_TIMEOUT, VmError, note, read_file)
 from .common import digest, write_atomically
 
 KERNELS = ("6.1", "6.12", "uml", "uml-debug")
@@ -161,8 +161,6 @@ def judge(carrier, options, log_path):
         problems.append("the kernel complained: " + lines[trouble].strip())
     if carrier.timed_out and not carrier.done:
         problems.insert(0, f"no end after {options.timeout:g} seconds")
-    elif carrier.left:
-        problems.append("left before the guest was done")
     elif not carrier.done:
         problems.append("the guest ended before its command" if carrier.started
                         else "the guest did not start")
@@ -170,6 +168,10 @@ def judge(carrier, options, log_path):
         problems.append("the guest's console stopped working")
     if not problems:
         return carrier.exit_status
+    if carrier.left:
+        sys.stderr.write("\r\n")
+        note(f"left the guest; its log is {log_path}")
+        return STATUS_LEFT
     shown = verdict.excerpt(lines, trouble) if trouble is not None else lines[-40:]
     sys.stderr.write("".join(f"vm: | {line}\n" for line in shown))
     for problem in problems:
