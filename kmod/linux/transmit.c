@@ -116,7 +116,9 @@ static int send_part(struct sluice_sock *s, const struct sluice_transmission *t,
 		adapt_header(tcp_hdr(skb), done, done + length == t->length);
 	segment_by(skb, sk, length, t->mss);
 	own(skb, sk);
-	error = net_xmit_eval(s->v4_wire ? send_v4(sk, skb, t->ecn) : send_v6(sk, skb, t->ecn));
+	/* A statement of its own: net_xmit_eval() evaluates its argument twice. */
+	error = s->v4_wire ? send_v4(sk, skb, t->ecn) : send_v6(sk, skb, t->ecn);
+	error = net_xmit_eval(error);
 	return error ? error : length;
 }
 
