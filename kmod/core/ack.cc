@@ -201,7 +201,10 @@ void Connection::grow_window(const Delivery& d, uint32_t flight, uint64_t rate_s
     a.srtt = static_cast<uint32_t>(rtt.srtt().us());
     a.min_rtt = static_cast<uint32_t>(rtt.min_rtt().us());
     a.delivery_rate = rate_sample;
+    a.lost = board.take_newly_lost();
     a.app_limited = d.prior_app_limited;
+    a.in_recovery = rec.state >= RecoveryState::Recovery;
+    a.ecn_echo = false; // ECN is not negotiated, so ECE says nothing
     a.cwnd_limited = cwnd_limited || (slow_start && cc.cwnd < 2 * flight);
     cwnd_limited = false;
     cc.cwnd_used = flight;

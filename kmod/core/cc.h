@@ -39,7 +39,7 @@ struct sluice_cc_ack {
 	uint32_t rtt;			/* of this ACK; 0: no sample */
 	uint32_t srtt, min_rtt;		/* 0 until measured */
 	uint64_t delivery_rate;		/* bytes per second; 0: no sample */
-	uint32_t lost;			/* bytes newly marked lost */
+	uint32_t lost;			/* bytes marked lost since the last call */
 	bool app_limited;		/* the rate sample was limited by the application */
 	bool cwnd_limited;		/* the window, not the application, held data back */
 	bool in_recovery;

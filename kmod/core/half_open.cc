@@ -19,18 +19,6 @@ namespace
 
 using HalfOpen = sluice_half_open;
 
-// RFC 9293 3.7.1: what is assumed when the SYN has no MSS option.
-constexpr uint16_t MSS_DEFAULT_IPV4 = 536;
-constexpr uint16_t MSS_DEFAULT_IPV6 = 1220;
-
-bool is_v4_mapped(const uint8_t address[16])
-{
-    for (int i = 0; i < 10; i++)
-        if (address[i])
-            return false;
-    return address[10] == 0xff && address[11] == 0xff;
-}
-
 Sequence rcv_nxt(const HalfOpen& h)
 {
     return Sequence(h.irs) + 1;
@@ -190,9 +178,7 @@ extern "C" void sluice_half_open_init(sluice_half_open* h, const sluice_conn* li
     h->advertise_mss = path->advertise_mss;
     if (uint64_t maxseg = sluice_conn_option(listener, SLUICE_OPTION_MAXSEG))
         h->advertise_mss = static_cast<uint16_t>(least<uint64_t>(maxseg, path->advertise_mss));
-    h->peer_mss = syn->mss                     ? syn->mss
-                  : is_v4_mapped(path->remote) ? MSS_DEFAULT_IPV4
-                                               : MSS_DEFAULT_IPV6;
+    h->peer_mss = syn->mss ? syn->mss : default_mss(path->remote);
     choose_options(*h, config, *syn);
     choose_window(*h, config, listener, space);
 

@@ -22,8 +22,6 @@ void Connection::segment(sluice_segment& seg, Instant now)
     tally.segs_in += segments;
     if (seg.length)
         tally.data_in += segments;
-    if (seg.bad_option)
-        count(SLUICE_CNT_bad_option);
     if (state == State::Closed)
         return;
     if (state == State::SynSent)

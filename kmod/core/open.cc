@@ -15,6 +15,7 @@ void Connection::set_path(const sluice_path& path)
     local_port = path.local_port;
     remote_port = path.remote_port;
     snd.max_payload = path.max_payload;
+    snd.peer_mss = default_mss(path.remote);
     snd.segment_max = path.gso_max;
     rcv.advertise_mss = path.advertise_mss;
     if (set.maxseg)
@@ -78,7 +79,8 @@ void Connection::accept(const sluice_half_open& h, const sluice_path& path, Inst
 
 void Connection::take_peer_options(const sluice_segment& syn)
 {
-    snd.peer_mss = syn.mss ? greatest<uint16_t>(syn.mss, 48) : 536;
+    if (syn.mss)
+        snd.peer_mss = greatest<uint16_t>(syn.mss, 48);
     rec.sack = rec.sack && syn.sack_permitted;
     ts.on = ts.on && syn.has_timestamp;
     if (ts.on) {

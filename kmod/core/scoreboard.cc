@@ -154,6 +154,8 @@ void Scoreboard::mark_lost(uint32_t i)
     SentRange& r = ranges_[i];
     if (r.sacked)
         return;
+    if (!r.lost || r.retransmitted)
+        newly_lost_ += r.length();
     uncount(r, r.length());
     r.lost = true;
     r.retransmitted = false;
@@ -197,7 +199,7 @@ void Scoreboard::forget_sacks()
 void Scoreboard::clear()
 {
     ranges_.clear();
-    sacked_ = lost_ = retransmitted_ = lost_retransmitted_ = 0;
+    sacked_ = lost_ = retransmitted_ = lost_retransmitted_ = newly_lost_ = 0;
 }
 
 const char* Scoreboard::broken_invariant(Sequence una, Sequence nxt) const

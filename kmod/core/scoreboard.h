@@ -83,6 +83,13 @@ public:
 
     // The first lost and not yet retransmitted range, or size().
     uint32_t next_lost() const;
+    // Bytes that mark_lost() found since this was last asked.
+    uint32_t take_newly_lost()
+    {
+        uint32_t bytes = newly_lost_;
+        newly_lost_ = 0;
+        return bytes;
+    }
     bool has_lost() const { return lost_ > lost_retransmitted_; }
     // Splits range i so that its first `bytes` stand alone. Needs room for one.
     void split(uint32_t i, uint32_t bytes);
@@ -118,6 +125,7 @@ private:
     uint32_t lost_ = 0;
     uint32_t retransmitted_ = 0;
     uint32_t lost_retransmitted_ = 0;
+    uint32_t newly_lost_ = 0;
     Sequence highest_sacked_; // meaningful while sacked_ > 0
 };
 

@@ -73,6 +73,19 @@ constexpr uint8_t choose_wscale(uint64_t max)
     return shift < 0 ? 0 : shift > WSCALE_MAX ? WSCALE_MAX : static_cast<uint8_t>(shift);
 }
 
+// RFC 9293 3.7.1: the MSS assumed of a peer whose SYN has no such option.
+inline constexpr uint16_t MSS_DEFAULT_IPV4 = 536;
+inline constexpr uint16_t MSS_DEFAULT_IPV6 = 1220;
+
+// `remote` is IPv6 or v4-mapped.
+constexpr uint16_t default_mss(const uint8_t (&remote)[16])
+{
+    for (int i = 0; i < 10; i++)
+        if (remote[i])
+            return MSS_DEFAULT_IPV6;
+    return remote[10] == 0xff && remote[11] == 0xff ? MSS_DEFAULT_IPV4 : MSS_DEFAULT_IPV6;
+}
+
 // Big-endian loads and stores at any alignment.
 inline uint16_t load16(const uint8_t* p)
 {

@@ -161,9 +161,9 @@ void sluice_host_wake(sluice_conn* c, unsigned int events)
         if (const char* wrong = broken_invariant(c))
             broken(s, wrong);
     if (s.on_event)
-        s.stack.sim.at(s.stack.sim.now(), [&s, mine = s.timer_generation, fn = s.on_event] {
-            (void)mine;
-            fn(s);
+        s.stack.sim.at(s.stack.sim.now(), [self = s.self, fn = s.on_event] {
+            if (*self)
+                fn(**self);
         });
 }
 
@@ -196,9 +196,9 @@ void sluice_host_arm(sluice_conn* c, sluice_usec deadline)
     s.armed = deadline;
     if (!deadline)
         return;
-    s.stack.sim.at(deadline, [&s, mine] {
-        if (s.timer_generation == mine)
-            sluice_conn_time(&s.conn, s.stack.sim.now());
+    s.stack.sim.at(deadline, [self = s.self, mine] {
+        if (*self && (*self)->timer_generation == mine)
+            sluice_conn_time(&(*self)->conn, (*self)->stack.sim.now());
     });
 }
 
@@ -212,16 +212,26 @@ void sluice_host_want_send_buffer(sluice_conn* c, uint32_t payload)
     socket_of(c).wanted_send_buffer = payload;
 }
 
-void* sluice_host_resize(sluice_conn* c, void* old, size_t, size_t size)
+void* sluice_host_resize(sluice_conn* c, void* old, size_t old_size, size_t size)
 {
-    if (!size) {
-        free(old);
+    Socket& socket = socket_of(c);
+    Stack& s = socket.stack;
+    auto lent = s.memory.find(old);
+    if (old ? lent == s.memory.end() || lent->second != old_size : old_size != 0)
+        broken(socket, "memory given back that was not lent so");
+    if (size && fails(s, s.faults.resize, s.faults.resize_chance))
         return nullptr;
+    // Always elsewhere, so that a pointer kept too long is found.
+    void* fresh = size ? malloc(size) : nullptr;
+    if (fresh) {
+        s.memory[fresh] = size;
+        if (old)
+            memcpy(fresh, old, std::min(old_size, size));
     }
-    Stack& s = socket_of(c).stack;
-    if (fails(s, s.faults.resize, s.faults.resize_chance))
-        return nullptr;
-    return realloc(old, size);
+    if (old)
+        s.memory.erase(old);
+    free(old);
+    return fresh;
 }
 
 uint32_t sluice_host_random(void)
@@ -248,7 +258,11 @@ void sluice_host_count(const sluice_config* config, sluice_counter counter, uint
 bool sluice_host_challenge_allowed(const sluice_config* config)
 {
     Stack& s = stack_of(config);
-    return s.counters[SLUICE_CNT_challenge_acks] < config->challenge_ack_limit;
+    if (s.sim.now() / 1000000 != s.challenge_second) {
+        s.challenge_second = s.sim.now() / 1000000;
+        s.challenges = 0;
+    }
+    return s.challenges++ < config->challenge_ack_limit;
 }
 
 } // extern "C"

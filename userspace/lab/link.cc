@@ -27,6 +27,10 @@ void Link::send(Packet packet)
         lost++;
         return;
     }
+    if (down) {
+        lost++;
+        return;
+    }
     bursting_ = bursting_ ? sim_.chance(0.5) : sim_.chance(set.burst_loss);
     if ((drop && drop(packet)) || bursting_ || sim_.chance(set.loss)) {
         lost++;

@@ -53,6 +53,7 @@ private:
 
 public:
     LinkSettings set;
+    bool down = false; // everything sent is lost
     uint64_t sent = 0, lost = 0, queue_drops = 0;
 
 private:

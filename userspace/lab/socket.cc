@@ -17,14 +17,13 @@ Socket::~Socket()
     auto i = stack.connections.find({local_port, remote_port});
     if (i != stack.connections.end() && i->second == this)
         stack.connections.erase(i);
-    timer_generation = ~0ull;
-    armed = 0;
+    *self = nullptr;
     sluice_conn_destroy(&conn);
 }
 
-void Socket::connect(uint16_t port)
+void Socket::connect(uint16_t port, uint16_t local)
 {
-    local_port = stack.next_port++;
+    local_port = local ? local : stack.next_port++;
     remote_port = port;
     stack.connections[{local_port, remote_port}] = this;
     sluice_path p = stack.path(local_port, remote_port);

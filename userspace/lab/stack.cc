@@ -53,6 +53,10 @@ sluice_path Stack::path(uint16_t local, uint16_t remote) const
     p.local_port = local;
     p.remote_port = remote;
     p.local[15] = name.empty() ? 1 : static_cast<uint8_t>(name[0]);
+    p.remote[15] = 1;
+    if (ipv4)
+        for (uint8_t* address : {p.local, p.remote})
+            address[10] = address[11] = 0xff;
     p.max_payload = static_cast<uint16_t>(mtu - 40);
     p.advertise_mss = static_cast<uint16_t>(mtu - 40);
     p.gso_max = std::max<uint32_t>(gso_max, p.max_payload);
@@ -105,6 +109,8 @@ void Stack::receive(Packet packet)
         sluice_host_count(&space.config, SLUICE_CNT_bad_flags, 1);
         return;
     }
+    if (seg.bad_option)
+        sluice_host_count(&space.config, SLUICE_CNT_bad_option, 1);
     seg.payload = packet.bytes.data();
     seg.ecn = packet.ecn;
     seg.gso_size = packet.gso_size;
@@ -258,12 +264,15 @@ void Stack::collect()
 }
 
 Pair::Pair(uint64_t seed, LinkSettings settings)
-    : sim(seed), forth(sim, settings), back(sim, settings), a(sim, "a"), b(sim, "b")
+    : sim(seed), forth(sim, settings), back(sim, settings), into_a(sim), into_b(sim),
+      a(sim, "a"), b(sim, "b")
 {
     a.out = &forth;
     b.out = &back;
-    forth.receiver = [this](Packet p) { b.receive(std::move(p)); };
-    back.receiver = [this](Packet p) { a.receive(std::move(p)); };
+    forth.receiver = [this](Packet p) { into_b.receive(std::move(p)); };
+    back.receiver = [this](Packet p) { into_a.receive(std::move(p)); };
+    into_b.receiver = [this](Packet p) { b.receive(std::move(p)); };
+    into_a.receiver = [this](Packet p) { a.receive(std::move(p)); };
 }
 
 void Pair::verbose()

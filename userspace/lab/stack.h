@@ -11,6 +11,7 @@
 #include <string>
 
 #include "cc.h"
+#include "coalesce.h"
 #include "connection.h"
 #include "host.h"
 #include "link.h"
@@ -34,7 +35,8 @@ public:
     Socket(const Socket&) = delete;
     Socket& operator=(const Socket&) = delete;
 
-    void connect(uint16_t remote_port);
+    // local 0: the next free one.
+    void connect(uint16_t remote_port, uint16_t local = 0);
     void listen(uint16_t port, uint32_t backlog = 128);
     Socket* accept(); // nullptr: nothing there
     // Takes what fits the send buffer; returns how much.
@@ -76,6 +78,9 @@ public:
     uint32_t backlog = 0;
     std::deque<Socket*> ready;
     bool queued = false; // in a listener's accept queue
+
+    // Events that are still to come hold it, and find nullptr once this is gone.
+    std::shared_ptr<Socket*> self = std::make_shared<Socket*>(this);
 };
 
 // Faults: the nth call from now on fails, once; 0: none.
@@ -111,12 +116,16 @@ public:
     Link* out = nullptr;
     uint16_t mtu = 1500;
     uint32_t gso_max = 65535;
+    bool ipv4 = false; // addresses are v4-mapped
     const sluice_cc_ops* cc = sluice_cc_builtin[0];
     Faults faults;
     bool check_invariants = true;
     bool time_wait_holds = true;
     std::vector<std::string>* log = nullptr; // packets as text
     std::array<uint64_t, SLUICE_CNT_MAX> counters{};
+    std::map<void*, size_t> memory; // what sluice_host_resize() lent
+    // Of this second (RFC 5961 7).
+    uint64_t challenge_second = 0, challenges = 0;
 
     struct HalfOpen {
         sluice_half_open core;
@@ -153,6 +162,7 @@ struct Pair {
 
     Simulation sim;
     Link forth, back; // a -> b, b -> a
+    Coalescer into_a, into_b; // behind the links; off unless told
     Stack a, b;
     std::vector<std::string> log;
 
