@@ -25,6 +25,7 @@ static void copy_known(void *to, size_t size, const struct nlattr *attribute)
 static int on_attribute(const struct nlattr *attribute, void *data)
 {
 	struct sluice_socket *s = data;
+	uint32_t listen[3] = { 0 };
 
 	switch (mnl_attr_get_type(attribute)) {
 	case SLUICE_DIAG_INFO:
@@ -39,7 +40,20 @@ static int on_attribute(const struct nlattr *attribute, void *data)
 		s->has_meminfo = true;
 		break;
 	case SLUICE_DIAG_SHUTDOWN:
-		s->shutdown = mnl_attr_get_u8(attribute);
+		copy_known(&s->shutdown, sizeof(s->shutdown), attribute);
+		break;
+	case SLUICE_DIAG_LISTEN:
+		copy_known(listen, sizeof(listen), attribute);
+		s->accept_queue = listen[0];
+		s->backlog = listen[1];
+		s->half_open = listen[2];
+		break;
+	case SLUICE_DIAG_MARK:
+		copy_known(&s->mark, sizeof(s->mark), attribute);
+		s->has_mark = true;
+		break;
+	case SLUICE_DIAG_V6ONLY:
+		copy_known(&s->v6only, sizeof(s->v6only), attribute);
 		break;
 	}
 	return MNL_CB_OK;

@@ -77,11 +77,19 @@ struct sluice_socket {
 	char cc[16];
 	uint32_t meminfo[9];		/* SK_MEMINFO_* */
 	bool has_meminfo;
-	uint8_t shutdown;
+	uint8_t shutdown;		/* RCV_SHUTDOWN 1, SEND_SHUTDOWN 2 */
+	uint32_t accept_queue, backlog, half_open;	/* of a listener */
+	bool has_mark;
+	uint32_t mark;
+	bool v6only;
 };
 typedef void (*sluice_socket_fn)(const struct sluice_socket *socket, void *data);
 
-/* states: bits 1 << TCP_x; ext: bits 1 << (SLUICE_DIAG_x - 1). */
+/*
+ * states: bits 1 << TCP_x; ext: bits 1 << (SLUICE_DIAG_x - 1). -ENOENT: nothing
+ * answers for this family. While connections come and go one may be told
+ * twice, or not at all.
+ */
 int sluice_each_socket(uint16_t family, uint32_t states, uint16_t ext, sluice_socket_fn fn,
 		       void *data);
 

@@ -12,6 +12,7 @@ namespace sluice
 
 void add_send(CLI::App& program);
 void add_recv(CLI::App& program);
+void add_ss(CLI::App& program);
 void add_stat(CLI::App& program);
 void add_get(CLI::App& program);
 void add_set(CLI::App& program);

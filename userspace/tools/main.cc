@@ -38,6 +38,7 @@ int run(int argc, char** argv)
     program.require_subcommand(0, 1); // a wrong one is better named than asked for
     add_send(program);
     add_recv(program);
+    add_ss(program);
     add_stat(program);
     add_get(program);
     add_set(program);
