@@ -397,11 +397,11 @@ def shutdown_of_reading(t):
 @test(*ALL)
 def scatter_and_gather(t):
     client, server = t.pair()
-    equal(client.sendmsg([b"one", b"two", b"three"]), 11)
+    equal(os.writev(client.fileno(), [b"one", b"two", b"three"]), 11)
     wait_readable(server)
     parts = [bytearray(4), bytearray(100)]
-    size, _, flags, _ = server.recvmsg_into(parts)
-    equal((size, bytes(parts[0]), bytes(parts[1][:7])), (11, b"onet", b"wothree"))
+    equal(os.readv(server.fileno(), parts), 11)
+    equal((bytes(parts[0]), bytes(parts[1][:7])), (b"onet", b"wothree"))
 
 
 @test(*ALL)
