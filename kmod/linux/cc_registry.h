@@ -1,35 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Congestion-control algorithms by name: those built into the core and those
- * that other modules bring (struct sluice_cc_ops, kmod/core/cc.h). Whoever
- * holds an algorithm holds its module.
+ * Which congestion-control algorithms there are, by name, and the default of
+ * each namespace. Whoever stores a pointer to an algorithm holds a reference
+ * on the module that brought it: each connection, and each namespace.
  */
 #ifndef SLUICE_LINUX_CC_REGISTRY_H
 #define SLUICE_LINUX_CC_REGISTRY_H
 
 #include "cc.h"
+#include "cc_module.h"
 #include "net.h"
 
-/*
- * For modules: ops->owner is THIS_MODULE, name, init, acked and loss are set.
- * 0, -EINVAL (something missing), -EEXIST (the name is taken), -ENOSPC.
- */
-int sluice_register_cc(const struct sluice_cc_ops *ops);
-/* From module exit: nobody holds it any more. */
-void sluice_unregister_cc(const struct sluice_cc_ops *ops);
-
-/* Any context. NULL: no such algorithm, or its module is going. */
+/* With a reference, or NULL: none of that name. Any context. */
 const struct sluice_cc_ops *sluice_cc_get(const char *name);
-/* One more holder of what the caller holds already. */
+/*
+ * The same, and asks modprobe for the module "sluice-cc-NAME" when there is none
+ * and the caller is privileged (CAP_NET_ADMIN). Sleeps: not under a socket lock.
+ */
+const struct sluice_cc_ops *sluice_cc_get_or_load(const char *name);
+/* The namespace's default, with a reference; never NULL. Any context. */
+const struct sluice_cc_ops *sluice_cc_get_default(const struct sluice_net *sn);
+/* One more reference for somebody who got a copy of the pointer from a holder. */
 void sluice_cc_hold(const struct sluice_cc_ops *ops);
+/* NULL is fine. */
 void sluice_cc_put(const struct sluice_cc_ops *ops);
-/* The namespace's default, held. Never NULL. */
-const struct sluice_cc_ops *sluice_cc_get_default(struct sluice_net *sn);
-/* 0 or -ENOENT. */
+
+/* 0, or -ENOENT: none of that name. Process context. */
 int sluice_cc_set_default(struct sluice_net *sn, const char *name);
-/* The namespace goes: its default is given back. */
+/* Gives back what the namespace's default holds; for when the namespace ends. */
 void sluice_cc_drop_default(struct sluice_net *sn);
-/* Copies the name of algorithm `index`; false: past the last. */
+/* Copies the name of algorithm `index`, built-in ones first; false: past the last. */
 bool sluice_cc_name(unsigned int index, char name[SLUICE_CC_NAME_MAX]);
 
 #endif /* SLUICE_LINUX_CC_REGISTRY_H */

@@ -220,12 +220,21 @@ static int set_default_cc(struct genl_info *info)
 	return error;
 }
 
+/* NL_SET_ERR_MSG_ATTR() for words that are chosen at run time; `why` lives on. */
+static void refuse(struct genl_info *info, const struct nlattr *attribute, const char *why)
+{
+	NL_SET_BAD_ATTR(info->extack, attribute);
+	if (info->extack)
+		info->extack->_msg = why;
+}
+
 static int set_param(struct sk_buff *skb, struct genl_info *info)
 {
 	struct sluice_net *sn = sluice_net(genl_info_net(info));
 	struct nlattr *value = info->attrs[SLUICE_A_VALUE];
 	const char *name = wanted_name(info);
 	const struct sluice_param *p;
+	const char *why;
 	int error;
 
 	if (!name)
@@ -239,9 +248,9 @@ static int set_param(struct sk_buff *skb, struct genl_info *info)
 		GENL_SET_ERR_MSG(info, "a number is wanted");
 		return -EINVAL;
 	}
-	error = sluice_param_write(&sn->config, p, nla_get_u64(value));
+	error = sluice_param_write(&sn->config, p, nla_get_u64(value), &why);
 	if (error)
-		NL_SET_ERR_MSG_ATTR(info->extack, value, "the value is out of range");
+		refuse(info, value, why);
 	return error;
 }
 
@@ -304,37 +313,65 @@ static void switch_cc(struct sock *sk, const struct sluice_cc_ops *ops)
 	sluice_cc_put(old);
 }
 
-static int set_connection(struct sk_buff *skb, struct genl_info *info)
+/* The algorithm that is asked for with a reference; *error says why it is NULL. */
+static const struct sluice_cc_ops *wanted_cc(struct genl_info *info, int *error)
 {
-	struct nlattr *id = info->attrs[SLUICE_A_ID], *cc = info->attrs[SLUICE_A_CC];
-	const struct sluice_cc_ops *ops = NULL;
+	struct nlattr *cc = info->attrs[SLUICE_A_CC];
+	const struct sluice_cc_ops *ops;
+
+	*error = 0;
+	if (!cc)
+		return NULL;
+	ops = sluice_cc_get_or_load(nla_data(cc));
+	if (!ops) {
+		NL_SET_ERR_MSG_ATTR(info->extack, cc, "no such congestion-control algorithm");
+		*error = -ENOENT;
+	}
+	return ops;
+}
+
+/* The socket with a reference; NULL after saying what is wrong. */
+static struct sock *wanted_connection(struct genl_info *info, int *error)
+{
+	struct nlattr *id = info->attrs[SLUICE_A_ID];
 	struct sock *sk;
 
+	*error = -EINVAL;
 	if (!id) {
 		GENL_SET_ERR_MSG(info, "the addresses of a connection are missing");
-		return -EINVAL;
+		return NULL;
 	}
-	if (cc) {
-		ops = sluice_cc_get(nla_data(cc));
-		if (!ops) {
-			NL_SET_ERR_MSG_ATTR(info->extack, cc,
-					    "no such congestion-control algorithm");
-			return -ENOENT;
-		}
+	if (!info->attrs[SLUICE_A_CC] && !info->attrs[SLUICE_A_SNDBUF] &&
+	    !info->attrs[SLUICE_A_RCVBUF]) {
+		GENL_SET_ERR_MSG(info, "nothing to change is given");
+		return NULL;
 	}
+	*error = -ENOENT;
 	sk = sluice_diag_find(genl_info_net(info), nla_data(id));
-	if (!sk) {
-		sluice_cc_put(ops);
+	if (!sk)
 		NL_SET_ERR_MSG_ATTR(info->extack, id, "no such connection");
-		return -ENOENT;
+	return sk;
+}
+
+static int set_connection(struct sk_buff *skb, struct genl_info *info)
+{
+	const struct sluice_cc_ops *ops;
+	struct sock *sk;
+	int error;
+
+	sk = wanted_connection(info, &error);
+	if (!sk)
+		return error;
+	ops = wanted_cc(info, &error);
+	if (!error) {
+		lock_sock(sk);
+		if (ops)
+			switch_cc(sk, ops);
+		set_buffers(sk, info->attrs[SLUICE_A_SNDBUF], info->attrs[SLUICE_A_RCVBUF]);
+		release_sock(sk);
 	}
-	lock_sock(sk);
-	if (ops)
-		switch_cc(sk, ops);
-	set_buffers(sk, info->attrs[SLUICE_A_SNDBUF], info->attrs[SLUICE_A_RCVBUF]);
-	release_sock(sk);
 	sock_put(sk);
-	return 0;
+	return error;
 }
 
 /* ---- the family ------------------------------------------------------------------- */
@@ -363,7 +400,6 @@ static struct genl_family control_family __ro_after_init = {
 	.module = THIS_MODULE,
 	.ops = operations,
 	.n_ops = ARRAY_SIZE(operations),
-	.resv_start_op = SLUICE_CMD_MAX + 1,
 };
 
 int __init sluice_control_init(void)
@@ -375,3 +411,5 @@ void sluice_control_exit(void)
 {
 	genl_unregister_family(&control_family);
 }
+
+MODULE_ALIAS_GENL_FAMILY(SLUICE_GENL_NAME);

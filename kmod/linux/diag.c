@@ -68,6 +68,16 @@ static bool wants(const struct question *q, int attribute)
 	return q->ext & (1 << (attribute - 1));
 }
 
+static int put_listener(struct question *q, const struct sock *sk)
+{
+	u32 queues[3] = {
+		READ_ONCE(sk->sk_ack_backlog), READ_ONCE(sk->sk_max_ack_backlog),
+		sluice_sk(sk)->half_open_count,
+	};
+
+	return nla_put(q->skb, SLUICE_DIAG_LISTEN, sizeof(queues), queues);
+}
+
 /* The socket lock is held. */
 static int put_attributes(struct question *q, struct sock *sk, const struct sluice_info *info)
 {
@@ -83,7 +93,15 @@ static int put_attributes(struct question *q, struct sock *sk, const struct slui
 	if (wants(q, SLUICE_DIAG_MARK) && netlink_net_capable(q->request, CAP_NET_ADMIN) &&
 	    nla_put_u32(skb, SLUICE_DIAG_MARK, READ_ONCE(sk->sk_mark)))
 		return -EMSGSIZE;
-	return nla_put_u8(skb, SLUICE_DIAG_SHUTDOWN, READ_ONCE(sk->sk_shutdown));
+	if (wants(q, SLUICE_DIAG_LISTEN) && sk->sk_state == TCP_LISTEN && put_listener(q, sk))
+		return -EMSGSIZE;
+	if (wants(q, SLUICE_DIAG_V6ONLY) && sk->sk_family == AF_INET6 &&
+	    nla_put_u8(skb, SLUICE_DIAG_V6ONLY, ipv6_only_sock(sk)))
+		return -EMSGSIZE;
+	if (wants(q, SLUICE_DIAG_SHUTDOWN) &&
+	    nla_put_u8(skb, SLUICE_DIAG_SHUTDOWN, READ_ONCE(sk->sk_shutdown)))
+		return -EMSGSIZE;
+	return 0;
 }
 
 static void describe_listener(struct sock *sk, struct sluice_diag_msg *msg)
@@ -91,8 +109,8 @@ static void describe_listener(struct sock *sk, struct sluice_diag_msg *msg)
 	msg->rqueue = READ_ONCE(sk->sk_ack_backlog);
 	msg->wqueue = READ_ONCE(sk->sk_max_ack_backlog);
 	msg->id.sport = inet_sk(sk)->inet_sport;
-	if (sluice_sk(sk)->v4_wire)
-		ipv6_addr_set_v4mapped(inet_sk(sk)->inet_rcv_saddr, (struct in6_addr *)msg->id.src);
+	if (sk->sk_family == AF_INET)
+		ipv6_addr_set_v4mapped(sk->sk_rcv_saddr, (struct in6_addr *)msg->id.src);
 	else
 		memcpy(msg->id.src, &sk->sk_v6_rcv_saddr, sizeof(msg->id.src));
 	msg->id.ifindex = READ_ONCE(sk->sk_bound_dev_if);
@@ -109,35 +127,57 @@ static void describe_connection(struct sock *sk, const struct sluice_info *info,
 	msg->expires = min_t(u64, div_u64(info->timer_in, USEC_PER_MSEC), U32_MAX);
 }
 
-/* Sleeps; needs a reference on sk. 0, or -EMSGSIZE with nothing written. */
+static bool asked_for(const struct question *q, u8 state)
+{
+	return q->states & (1u << state);
+}
+
+static void describe_owner(struct question *q, struct sock *sk, struct sluice_diag_msg *msg)
+{
+	u32 cookie[2];
+
+	msg->protocol = sk->sk_protocol;
+	sock_diag_save_cookie(sk, cookie);
+	msg->cookie = (u64)cookie[1] << 32 | cookie[0];
+	msg->uid = from_kuid_munged(sk_user_ns(NETLINK_CB(q->request).sk), sock_i_uid(sk));
+	msg->inode = sock_i_ino(sk);
+}
+
+/* The socket lock is held. */
+static int describe_socket(struct question *q, struct sock *sk, struct sluice_diag_msg *msg)
+{
+	struct sluice_info info;
+
+	sluice_conn_info(&sluice_sk(sk)->conn, &info, sluice_now());
+	info.state = msg->state = sk->sk_state;
+	describe_owner(q, sk, msg);
+	if (msg->state == TCP_LISTEN)
+		describe_listener(sk, msg);
+	else
+		describe_connection(sk, &info, msg);
+	return put_attributes(q, sk, &info);
+}
+
+/*
+ * Sleeps; needs a reference on sk, whose state may have become one that
+ * wasn't asked for. 0, or -EMSGSIZE with nothing written.
+ */
 static int put_socket(struct question *q, struct sock *sk)
 {
-	struct user_namespace *user_ns = sk_user_ns(NETLINK_CB(q->request).sk);
 	struct sluice_diag_msg *msg;
-	struct sluice_info info;
 	struct nlmsghdr *nlh;
-	u32 cookie[2];
-	int error;
+	bool still_wanted;
+	int error = 0;
 
 	nlh = begin(q, &msg);
 	if (!nlh)
 		return -EMSGSIZE;
 	lock_sock(sk);
-	sluice_conn_info(&sluice_sk(sk)->conn, &info, sluice_now());
-	msg->state = sk->sk_state;
-	msg->protocol = sk->sk_protocol;
-	sock_diag_save_cookie(sk, cookie);
-	msg->cookie = (u64)cookie[1] << 32 | cookie[0];
-	msg->uid = from_kuid_munged(user_ns, sock_i_uid(sk));
-	msg->inode = sock_i_ino(sk);
-	if (msg->state == TCP_LISTEN)
-		describe_listener(sk, msg);
-	else
-		describe_connection(sk, &info, msg);
-	info.state = msg->state;
-	error = put_attributes(q, sk, &info);
+	still_wanted = asked_for(q, sk->sk_state);
+	if (still_wanted)
+		error = describe_socket(q, sk, msg);
 	release_sock(sk);
-	if (error)
+	if (error || !still_wanted)
 		nlmsg_cancel(q->skb, nlh);
 	else
 		nlmsg_end(q->skb, nlh);
@@ -167,11 +207,6 @@ static int put_small(struct question *q, const struct sluice_flow *flow, u8 stat
 
 /* ---- dump ---------------------------------------------------------------------- */
 
-static bool asked_for(const struct question *q, u8 state)
-{
-	return q->states & (1u << state);
-}
-
 static struct sock *connection_of(struct sluice_flow *flow)
 {
 	return (struct sock *)container_of(flow, struct sluice_sock, flow);
@@ -192,34 +227,50 @@ static int dump_connection(struct question *q, struct dump_state *s, struct slui
 	return error;
 }
 
-static int dump_flow(struct question *q, struct dump_state *s, struct sluice_flow *flow)
+/* A flow that no socket stands behind; RCU is held, so what it says may be a moment old. */
+static int put_flow(struct question *q, struct sluice_flow *flow)
 {
 	struct sluice_half_open_sock *half_open;
 	struct sluice_time_wait_sock *time_wait;
 
-	switch (flow->kind) {
-	case SLUICE_FLOW_CONN:
-		return dump_connection(q, s, flow);
-	case SLUICE_FLOW_HALF_OPEN:
+	if (flow->kind == SLUICE_FLOW_HALF_OPEN) {
 		if (!asked_for(q, TCP_SYN_RECV))
 			return 0;
 		half_open = container_of(flow, struct sluice_half_open_sock, flow);
 		return put_small(q, flow, TCP_SYN_RECV, SLUICE_TIMER_RETRANSMIT,
-				 half_open->core.retries, half_open->core.deadline);
-	default:
-		if (!asked_for(q, TCP_TIME_WAIT))
-			return 0;
-		time_wait = container_of(flow, struct sluice_time_wait_sock, flow);
-		return put_small(q, flow, TCP_TIME_WAIT, SLUICE_TIMER_TIME_WAIT, 0,
-				 time_wait->core.deadline);
+				 READ_ONCE(half_open->core.retries),
+				 READ_ONCE(half_open->core.deadline));
 	}
+	if (!asked_for(q, TCP_TIME_WAIT))
+		return 0;
+	time_wait = container_of(flow, struct sluice_time_wait_sock, flow);
+	return put_small(q, flow, TCP_TIME_WAIT, SLUICE_TIMER_TIME_WAIT, 0,
+			 READ_ONCE(time_wait->core.deadline));
 }
 
-/* True: all flows were told. The room is asked for first, for a flow that the
- * walk has given out can't be put back. */
+static int dump_flow(struct question *q, struct dump_state *s, struct sluice_flow *flow)
+{
+	return flow->kind == SLUICE_FLOW_CONN ? dump_connection(q, s, flow) : put_flow(q, flow);
+}
+
+/* Others' flows may be many: lets other work and RCU have their turn now and then. */
+static void breathe(struct dump_state *s, unsigned int passed)
+{
+	if (passed % 256)
+		return;
+	sluice_flow_walk_pause(&s->walk);
+	cond_resched();
+	sluice_flow_walk_resume(&s->walk);
+}
+
+/*
+ * True: all flows were told. The room is asked for first, for a flow that the
+ * walk has given out can't be put back.
+ */
 static bool dump_flows(struct question *q, struct dump_state *s, const struct net *net)
 {
 	struct sluice_flow *flow = NULL;
+	unsigned int passed = 0;
 
 	sluice_flow_walk_resume(&s->walk);
 	while (skb_tailroom(q->skb) >= MESSAGE_MAX) {
@@ -228,6 +279,7 @@ static bool dump_flows(struct question *q, struct dump_state *s, const struct ne
 			break;
 		if (flow->key.net == net && dump_flow(q, s, flow))
 			break;
+		breathe(s, ++passed);
 	}
 	sluice_flow_walk_pause(&s->walk);
 	return !flow && skb_tailroom(q->skb) >= MESSAGE_MAX;
@@ -307,19 +359,27 @@ static int diag_done(struct netlink_callback *cb)
 	return 0;
 }
 
-/* ---- one connection --------------------------------------------------------------- */
+/* ---- one of them -------------------------------------------------------------------- */
+
+static void key_of(struct sluice_flow_key *key, const struct net *net,
+		   const struct sluice_diag_id *id)
+{
+	memset(key, 0, sizeof(*key));
+	memcpy(&key->local, id->src, sizeof(key->local));
+	memcpy(&key->remote, id->dst, sizeof(key->remote));
+	key->local_port = id->sport;
+	key->remote_port = id->dport;
+	key->scope = sluice_flow_scope(&key->local, &key->remote, id->ifindex);
+	key->net = net;
+}
 
 struct sock *sluice_diag_find(const struct net *net, const struct sluice_diag_id *id)
 {
-	struct sluice_flow_key key = {
-		.local_port = id->sport, .remote_port = id->dport, .net = net,
-	};
+	struct sluice_flow_key key;
 	struct sluice_flow *flow;
 	struct sock *sk = NULL;
 
-	memcpy(&key.local, id->src, sizeof(key.local));
-	memcpy(&key.remote, id->dst, sizeof(key.remote));
-	key.scope = sluice_flow_scope(&key.local, &key.remote, id->ifindex);
+	key_of(&key, net, id);
 	rcu_read_lock();
 	flow = sluice_flow_find(&key);
 	if (flow && flow->kind == SLUICE_FLOW_CONN) {
@@ -331,24 +391,68 @@ struct sock *sluice_diag_find(const struct net *net, const struct sluice_diag_id
 	return sk;
 }
 
-static int diag_one(struct sk_buff *request_skb, const struct nlmsghdr *nlh,
-		    const struct sluice_diag_req *request)
+/* The listener that a SYN to this address and port would reach, with a reference. */
+static struct sock *find_listener(const struct net *net, const struct sluice_diag_id *id)
 {
-	struct sock *sk = sluice_diag_find(sock_net(request_skb->sk), &request->id);
-	struct question q = { .request = request_skb, .nlh = nlh, .ext = request->ext };
+	struct in6_addr local;
+	struct sock *sk;
+
+	memcpy(&local, id->src, sizeof(local));
+	rcu_read_lock();
+	sk = sluice_listener_find(net, &local, ntohs(id->sport), id->ifindex, 0);
+	if (sk && !refcount_inc_not_zero(&sk->sk_refcnt))
+		sk = NULL;
+	rcu_read_unlock();
+	return sk;
+}
+
+/* Half-open or in TIME_WAIT. -ENOENT: neither. */
+static int put_small_of(struct question *q, const struct net *net,
+			const struct sluice_diag_id *id)
+{
+	struct sluice_flow_key key;
+	struct sluice_flow *flow;
+	int error = -ENOENT;
+
+	key_of(&key, net, id);
+	rcu_read_lock();
+	flow = sluice_flow_find(&key);
+	if (flow && flow->kind != SLUICE_FLOW_CONN)
+		error = put_flow(q, flow);
+	rcu_read_unlock();
+	return error;
+}
+
+static int put_one(struct question *q, const struct net *net, const struct sluice_diag_id *id)
+{
+	struct sock *sk = id->dport ? sluice_diag_find(net, id) : find_listener(net, id);
 	int error;
 
 	if (!sk)
-		return -ENOENT;
-	q.skb = nlmsg_new(MESSAGE_MAX, GFP_KERNEL);
-	error = q.skb ? put_socket(&q, sk) : -ENOMEM;
+		return put_small_of(q, net, id);
+	error = put_socket(q, sk);
 	sock_put(sk);
+	return error;
+}
+
+static int diag_one(struct sk_buff *request_skb, const struct nlmsghdr *nlh,
+		    const struct sluice_diag_req *request)
+{
+	struct question q = {
+		.request = request_skb, .nlh = nlh, .ext = request->ext, .states = ~0u,
+	};
+	struct net *net = sock_net(request_skb->sk);
+	int error;
+
+	q.skb = nlmsg_new(MESSAGE_MAX, GFP_KERNEL);
+	if (!q.skb)
+		return -ENOMEM;
+	error = put_one(&q, net, &request->id);
 	if (error) {
-		kfree_skb(q.skb);
+		nlmsg_free(q.skb);
 		return error;
 	}
-	return nlmsg_unicast(sock_net(request_skb->sk)->diag_nlsk, q.skb,
-			     NETLINK_CB(request_skb).portid);
+	return nlmsg_unicast(net->diag_nlsk, q.skb, NETLINK_CB(request_skb).portid);
 }
 
 static int diag_request(struct sk_buff *skb, struct nlmsghdr *nlh)

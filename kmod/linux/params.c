@@ -2,6 +2,7 @@
 /* The table of parameters, made from kmod/core/config.def. */
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/mutex.h>
 #include <linux/stddef.h>
 #include <linux/string.h>
 
@@ -47,10 +48,53 @@ u64 sluice_param_read(const struct sluice_config *config, const struct sluice_pa
 	return READ_ONCE(*value_of(config, p));
 }
 
-int sluice_param_write(struct sluice_config *config, const struct sluice_param *p, u64 value)
+/* Pairs of which one is the least and the other the greatest of a thing. */
+static const struct {
+	size_t least, greatest;
+	const char *why;
+} pairs[] = {
+#define PAIR(low, high) {						\
+		offsetof(struct sluice_config, low),			\
+		offsetof(struct sluice_config, high),			\
+		#low " would be above " #high,				\
+	}
+	PAIR(rto_min, rto_max),
+	PAIR(rto_initial, rto_max),
+	PAIR(delayed_ack_min, delayed_ack_max),
+	PAIR(reordering, max_reordering),
+#undef PAIR
+};
+
+/* Two that write at the same time could each be right alone. */
+static DEFINE_MUTEX(write_mutex);
+
+static const char *conflict(const struct sluice_config *config, const struct sluice_param *p,
+			    u64 value)
 {
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(pairs); i++) {
+		u64 least = *(u64 *)((char *)config + pairs[i].least);
+		u64 greatest = *(u64 *)((char *)config + pairs[i].greatest);
+
+		if (p->offset == pairs[i].least && value > greatest)
+			return pairs[i].why;
+		if (p->offset == pairs[i].greatest && value < least)
+			return pairs[i].why;
+	}
+	return NULL;
+}
+
+int sluice_param_write(struct sluice_config *config, const struct sluice_param *p, u64 value,
+		       const char **why)
+{
+	*why = "the value is out of range";
 	if (value < p->min || value > p->max)
 		return -ERANGE;
-	WRITE_ONCE(*value_of(config, p), value);
-	return 0;
+	mutex_lock(&write_mutex);
+	*why = conflict(config, p, value);
+	if (!*why)
+		WRITE_ONCE(*value_of(config, p), value);
+	mutex_unlock(&write_mutex);
+	return *why ? -EINVAL : 0;
 }

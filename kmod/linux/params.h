@@ -21,7 +21,11 @@ void sluice_params_defaults(struct sluice_config *config);
 /* NULL: no such parameter. */
 const struct sluice_param *sluice_param_find(const char *name);
 u64 sluice_param_read(const struct sluice_config *config, const struct sluice_param *p);
-/* 0 or -ERANGE. */
-int sluice_param_write(struct sluice_config *config, const struct sluice_param *p, u64 value);
+/*
+ * 0; -ERANGE, or -EINVAL: it doesn't go with another parameter's value. Then
+ * *why says so, in a string that lives on. Process context.
+ */
+int sluice_param_write(struct sluice_config *config, const struct sluice_param *p, u64 value,
+		       const char **why);
 
 #endif /* SLUICE_LINUX_PARAMS_H */
