@@ -269,6 +269,7 @@ struct Connection {
     // output.cc
     void output(Instant now);
     uint32_t effective_mss() const;
+    uint8_t sack_room(bool with_payload) const;
     uint32_t unsent() const { return snd.write_end > snd.nxt ? snd.write_end - snd.nxt : 0; }
     bool fin_sent() const { return snd.fin_queued && snd.nxt > snd.write_end; }
     bool can_send_data() const;

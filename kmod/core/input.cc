@@ -117,6 +117,7 @@ void Connection::segment_synchronized(sluice_segment& seg, Instant now)
         (seg.flags & SLUICE_ACK) && Sequence(seg.seq) == rcv.irs) {
         seg.seq++;
         seg.flags &= static_cast<uint8_t>(~SLUICE_SYN);
+        seg.window >>= snd.wscale; // never scaled in a SYN (RFC 7323 2.2)
     }
     if (!timestamp_acceptable(seg, now)) {
         count(SLUICE_CNT_paws_rejected);

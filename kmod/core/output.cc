@@ -24,16 +24,27 @@ void Connection::update_mss()
         cc.cwnd = mss;
 }
 
+// SACK blocks that fit a segment. On a very small path payload has precedence,
+// or the segment would exceed it.
+uint8_t Connection::sack_room(bool with_payload) const
+{
+    constexpr uint32_t least_payload = 8;
+    if (!rec.sack)
+        return 0;
+    uint32_t most = ts.on ? 3 : 4;
+    if (with_payload) {
+        uint32_t taken = SACK_BASE_ALIGNED + least_payload;
+        most = least(most, snd.mss > taken ? (snd.mss - taken) / SACK_PER_BLOCK : 0);
+    }
+    return static_cast<uint8_t>(most);
+}
+
 // SACK blocks that the next segment will carry take from its payload.
 uint32_t Connection::effective_mss() const
 {
-    if (!rec.sack)
-        return snd.mss;
-    uint32_t blocks = least(held.size(), 4u) + (rcv.duplicate.start != rcv.duplicate.end);
-    if (!blocks)
-        return snd.mss;
-    uint32_t option = SACK_BASE_ALIGNED + SACK_PER_BLOCK * least(blocks, ts.on ? 3u : 4u);
-    return snd.mss > option + 8 ? snd.mss - option : snd.mss;
+    uint32_t blocks = held.size() + (rcv.duplicate.start != rcv.duplicate.end);
+    blocks = least<uint32_t>(blocks, sack_room(true));
+    return blocks ? snd.mss - SACK_BASE_ALIGNED - SACK_PER_BLOCK * blocks : snd.mss;
 }
 
 bool Connection::can_send_data() const
@@ -66,7 +77,7 @@ bool Connection::transmit(Sequence start, Sequence end, bool again, Instant now)
     uint32_t length = data_end > start ? data_end - start : 0;
     bool fin = end - start > length;
     uint32_t mss = effective_mss();
-    sluice_sack_block blocks[SLUICE_SACK_MAX + 1];
+    sluice_sack_block blocks[SLUICE_SACK_MAX];
     HeaderFields f;
     f.source = local_port;
     f.destination = remote_port;
@@ -82,13 +93,13 @@ bool Connection::transmit(Sequence start, Sequence end, bool again, Instant now)
         f.ts_value = wire_timestamp(now.us(), ts.offset);
         f.ts_echo = ts.recent;
     }
-    if (rec.sack && (!held.empty() || rcv.duplicate.start != rcv.duplicate.end)) {
+    if (uint8_t room = sack_room(length > 0)) {
         uint8_t n = 0;
         if (rcv.duplicate.start != rcv.duplicate.end) {
             blocks[n++] = rcv.duplicate;
             count(SLUICE_CNT_dsack_out);
         }
-        n += held.sack_blocks(blocks + n, static_cast<uint8_t>((ts.on ? 3 : 4) - n));
+        n += held.sack_blocks(blocks + n, static_cast<uint8_t>(room - n));
         f.sack = blocks;
         f.sack_count = n;
     }

@@ -171,7 +171,7 @@ void Soak::choose_machine(lab::Stack& stack)
     c.initial_window = 1 + sim().below(20);
     c.rto_min = maybe(0.3) ? logarithmic(1000, 200000) : c.rto_min;
     c.delayed_ack_min = maybe(0.3) ? logarithmic(1000, 40000) : c.delayed_ack_min;
-    c.time_wait = logarithmic(1000, 60 * second);
+    c.time_wait = logarithmic(60 * second, 240 * second);
     c.slow_start_after_idle = maybe(0.5);
     c.challenge_ack_limit = maybe(0.2) ? 1 : 1000;
     if (maybe(0.3)) {
@@ -351,6 +351,7 @@ std::string Soak::run()
             if (const char* broken = watch_.sent(p, by_a))
                 wrong(broken);
         };
+        link.mourner = [this](const Packet& p) { say("lost: seq " + std::to_string(parse(p).seq)); };
         link.receiver = [this, by_a, &into](Packet p) {
             watch_.arrived(p, !by_a);
             into.receive(std::move(p));

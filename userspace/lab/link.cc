@@ -23,23 +23,20 @@ void Link::send(Packet packet)
     sent++;
     if (observer)
         observer(packet);
-    if (set.mtu && packet.bytes.size() > set.mtu) {
-        lost++;
-        return;
-    }
-    if (down) {
-        lost++;
-        return;
-    }
     bursting_ = bursting_ ? sim_.chance(0.5) : sim_.chance(set.burst_loss);
-    if ((drop && drop(packet)) || bursting_ || sim_.chance(set.loss)) {
+    bool too_big = set.mtu && packet.bytes.size() > set.mtu;
+    if (too_big || down || bursting_ || (drop && drop(packet)) || sim_.chance(set.loss)) {
         lost++;
+        if (mourner)
+            mourner(packet);
         return;
     }
     uint64_t leaves = sim_.now();
     if (set.rate > 0) {
         if (*waiting_ >= set.queue) {
             queue_drops++;
+            if (mourner)
+                mourner(packet);
             return;
         }
         double takes = (packet.bytes.size() + ip_header) * 1e6 / set.rate;

@@ -45,6 +45,8 @@ public:
     std::function<bool(const Packet&)> drop;
     // Sees every packet that was sent.
     std::function<void(const Packet&)> observer;
+    // Sees every packet that was lost on the way, for whatever reason.
+    std::function<void(const Packet&)> mourner;
 
     void send(Packet packet);
 
