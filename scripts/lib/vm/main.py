@@ -158,7 +158,7 @@ def judge(carrier, options, log_path):
     trouble = verdict.first_trouble(lines)
     problems = list(carrier.failures)
     if trouble is not None:
-        problems.append("the kernel complained: " + lines[trouble].strip())
+        problems.append("the kernel complained: " + verdict.headline(lines, trouble))
     if carrier.timed_out and not carrier.done:
         problems.insert(0, f"no end after {options.timeout:g} seconds")
     elif not carrier.done:
@@ -166,9 +166,11 @@ def judge(carrier, options, log_path):
                         else "the guest did not start")
     elif carrier.timed_out:
         problems.append("the guest's console stopped working")
+    elif carrier.exit_status is None and not problems:
+        problems.append("the guest lost the command's exit status")
     if not problems:
         return carrier.exit_status
-    if carrier.left:
+    if carrier.left and trouble is None:
         sys.stderr.write("\r\n")
         note(f"left the guest; its log is {log_path}")
         return STATUS_LEFT

@@ -32,5 +32,11 @@ def first_trouble(lines):
     return None
 
 
+def headline(lines, index):
+    """The line that names the trouble: the first says "cut here" when one follows."""
+    following = [line for line in lines[index:index + 3] if "cut here" not in line]
+    return following[0].strip() if following else lines[index].strip()
+
+
 def excerpt(lines, index):
     return lines[max(0, index - LINES_BEFORE):index + LINES_FROM]
