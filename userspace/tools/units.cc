@@ -68,19 +68,17 @@ uint64_t factor_of(std::string_view name, std::string_view unit, std::string_vie
     throw usage_error(fmt::format("'{}' is not a number", text));
 }
 
-// The digits behind a decimal point, as what they add to the whole part.
+// What the digits behind a decimal point add to the whole part, to the nearest whole.
 uint64_t parse_fraction(std::string_view digits, uint64_t factor, std::string_view text)
 {
-    uint64_t sum = 0;
+    __uint128_t numerator = 0, denominator = 1;
+    if (digits.size() > 18)
+        throw usage_error(fmt::format("'{}' has too many digits", text));
     for (char digit : digits) {
-        if (digit < '0' || digit > '9')
-            not_a_number(text);
-        if (factor % 10 && digit != '0')
-            return sum + static_cast<uint64_t>(std::llround((digit - '0') * factor / 10.0));
-        factor /= 10;
-        sum += static_cast<uint64_t>(digit - '0') * factor;
+        numerator = numerator * 10 + static_cast<unsigned>(digit - '0');
+        denominator *= 10;
     }
-    return sum;
+    return static_cast<uint64_t>((numerator * factor + denominator / 2) / denominator);
 }
 
 } // namespace
