@@ -180,8 +180,8 @@ enum sluice_genl_attr {
 	SLUICE_A_NAME,		/* string */
 	SLUICE_A_VALUE,		/* u64 */
 	SLUICE_A_STRING,	/* string value of a parameter */
-	SLUICE_A_MIN,		/* u64 */
-	SLUICE_A_MAX,		/* u64 */
+	SLUICE_A_MINIMUM,	/* u64 */
+	SLUICE_A_MAXIMUM,	/* u64 */
 	SLUICE_A_DEFAULT,	/* u64, or flag in CC_LIST */
 	SLUICE_A_UNIT,		/* string: "us", "bytes", "segments", "" ... */
 	SLUICE_A_HELP,		/* string, one line */

@@ -161,8 +161,8 @@ static int fill_param(struct sk_buff *skb, struct sluice_net *sn, long index)
 		return fill_default_cc(skb, sn);
 	return nla_put_string(skb, SLUICE_A_NAME, p->name) ||
 	       put_u64(skb, SLUICE_A_VALUE, sluice_param_read(&sn->config, p)) ||
-	       put_u64(skb, SLUICE_A_MIN, p->min) ||
-	       put_u64(skb, SLUICE_A_MAX, p->max) ||
+	       put_u64(skb, SLUICE_A_MINIMUM, p->min) ||
+	       put_u64(skb, SLUICE_A_MAXIMUM, p->max) ||
 	       put_u64(skb, SLUICE_A_DEFAULT, p->standard) ||
 	       nla_put_string(skb, SLUICE_A_UNIT, p->unit) ||
 	       nla_put_string(skb, SLUICE_A_HELP, p->help);
