@@ -5,7 +5,7 @@
  * programs, options of level IPPROTO_IPV6) does for these; only addresses
  * carry the family's own number.
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+#define pr_fmt(fmt) "sluice: " fmt
 #include <linux/bpf-cgroup.h>
 #include <linux/module.h>
 #include <linux/net.h>

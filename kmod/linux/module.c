@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Insertion and removal of the module: one step up the ladder for each part. */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+#define pr_fmt(fmt) "sluice: " fmt
 #include <linux/module.h>
 #include <linux/random.h>
 #include <linux/siphash.h>
