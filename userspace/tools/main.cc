@@ -2,6 +2,7 @@
 // The sluice program: picks the subcommand, and turns every way to fail into
 // one line on standard error and an exit status (1 failed, 2 wrong usage).
 #include "commands.h"
+#include "control.h"
 #include "failure.h"
 #include "output.h"
 
@@ -15,7 +16,20 @@ namespace sluice
 namespace
 {
 
-constexpr const char* version = "sluice 0.1";
+// The tools' version and, where the module is loaded, what it says of itself.
+std::string version_text()
+{
+    std::string text = "sluice 0.1\n";
+    try {
+        Control control;
+        std::string module = control.module_version();
+        text += fmt::format("module {}, AF_SLUICE is {}\n", module.empty() ? "loaded" : module,
+                            control.family());
+    } catch (const Failure&) {
+        text += "the module is not loaded\n";
+    }
+    return text;
+}
 
 int complain(const std::string& line, int status)
 {
@@ -34,7 +48,7 @@ int run(int argc, char** argv)
 {
     CLI::App program("Moves data over Sluice, and looks into and steers its connections.",
                      "sluice");
-    program.set_version_flag("-V,--version", version);
+    program.set_version_flag("-V,--version", "");
     program.require_subcommand(0, 1); // a wrong one is better named than asked for
     add_send(program);
     add_recv(program);
@@ -52,7 +66,7 @@ int run(int argc, char** argv)
         print(program.help());
     } catch (const CLI::CallForVersion&) {
         asked = true;
-        print("{}\n", version);
+        print(version_text());
     } catch (const CLI::ParseError& error) {
         return complain_of_usage(error);
     }
