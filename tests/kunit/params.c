@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A namespace's parameters by name, its counters, and its limit of challenge ACKs. */
+#include "fixture.h"
+#include "params.h"
+
+static struct sluice_config *fresh(struct kunit *test)
+{
+	struct sluice_config *config = kunit_kmalloc(test, sizeof(*config), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, config);
+	memset(config, 0xff, sizeof(*config));
+	sluice_params_defaults(config);
+	return config;
+}
+
+static int write(struct sluice_config *config, const char *name, u64 value)
+{
+	const char *why;
+
+	return sluice_param_write(config, sluice_param_find(name), value, &why);
+}
+
+static void defaults_are_the_tables_and_in_range(struct kunit *test)
+{
+	struct sluice_config *config = fresh(test);
+	unsigned int i;
+
+	KUNIT_EXPECT_EQ(test, sluice_param_count, sizeof(*config) / sizeof(u64));
+	for (i = 0; i < sluice_param_count; i++) {
+		const struct sluice_param *p = &sluice_params[i];
+
+		KUNIT_EXPECT_EQ_MSG(test, sluice_param_read(config, p), p->standard, "%s", p->name);
+		KUNIT_EXPECT_GE_MSG(test, p->standard, p->min, "%s", p->name);
+		KUNIT_EXPECT_LE_MSG(test, p->standard, p->max, "%s", p->name);
+	}
+}
+
+static void each_is_found_by_its_name(struct kunit *test)
+{
+	unsigned int i;
+
+	for (i = 0; i < sluice_param_count; i++)
+		KUNIT_EXPECT_PTR_EQ(test, sluice_param_find(sluice_params[i].name),
+				    &sluice_params[i]);
+}
+
+static void other_names_are_not_found(struct kunit *test)
+{
+	KUNIT_EXPECT_PTR_EQ(test, sluice_param_find(""), NULL);
+	KUNIT_EXPECT_PTR_EQ(test, sluice_param_find("rto_mi"), NULL);
+	KUNIT_EXPECT_PTR_EQ(test, sluice_param_find("rto_minn"), NULL);
+	KUNIT_EXPECT_PTR_EQ(test, sluice_param_find("RTO_MIN"), NULL);
+}
+
+static void writing_changes_that_one_alone(struct kunit *test)
+{
+	struct sluice_config *config = fresh(test), *expected = fresh(test);
+
+	KUNIT_EXPECT_EQ(test, write(config, "syn_retries", 3), 0);
+	expected->syn_retries = 3;
+	KUNIT_EXPECT_MEMEQ(test, config, expected, sizeof(*config));
+}
+
+static void values_out_of_range_change_nothing(struct kunit *test)
+{
+	struct sluice_config *config = fresh(test), *expected = fresh(test);
+	unsigned int i;
+
+	for (i = 0; i < sluice_param_count; i++) {
+		const struct sluice_param *p = &sluice_params[i];
+
+		KUNIT_EXPECT_EQ_MSG(test, write(config, p->name, p->max + 1), -ERANGE,
+				    "%s", p->name);
+		KUNIT_EXPECT_EQ_MSG(test, write(config, p->name, U64_MAX), -ERANGE, "%s", p->name);
+		if (p->min)
+			KUNIT_EXPECT_EQ_MSG(test, write(config, p->name, p->min - 1), -ERANGE,
+					    "%s", p->name);
+	}
+	KUNIT_EXPECT_MEMEQ(test, config, expected, sizeof(*config));
+}
+
+/* Widening first, so that no pair contradicts itself on the way. */
+static void both_ends_of_a_range_are_taken(struct kunit *test)
+{
+	struct sluice_config *config = fresh(test);
+	unsigned int i;
+
+	for (i = 0; i < sluice_param_count; i++) {
+		const struct sluice_param *p = &sluice_params[i];
+		bool greatest = strstr(p->name, "max");
+
+		KUNIT_EXPECT_EQ_MSG(test, write(config, p->name, greatest ? p->max : p->min), 0,
+				    "%s", p->name);
+		KUNIT_EXPECT_EQ_MSG(test, sluice_param_read(config, p),
+				    greatest ? p->max : p->min, "%s", p->name);
+	}
+}
+
+static void a_least_above_its_greatest_is_refused_with_a_reason(struct kunit *test)
+{
+	struct sluice_config *config = fresh(test);
+	const char *why = NULL;
+
+	KUNIT_ASSERT_EQ(test, write(config, "rto_max", 2000000), 0);
+	KUNIT_EXPECT_EQ(test, sluice_param_write(config, sluice_param_find("rto_min"), 2000001,
+						 &why), -EINVAL);
+	KUNIT_ASSERT_NOT_NULL(test, why);
+	KUNIT_EXPECT_STREQ(test, why, "rto_min would be above rto_max");
+	KUNIT_EXPECT_EQ(test, config->rto_min, 200000);
+	KUNIT_EXPECT_EQ(test, write(config, "rto_min", 2000000), 0);
+	KUNIT_EXPECT_EQ(test, write(config, "rto_max", 1999999), -EINVAL);
+	KUNIT_EXPECT_EQ(test, write(config, "delayed_ack_min", 200001), -EINVAL);
+	KUNIT_EXPECT_EQ(test, write(config, "reordering", 301), -EINVAL);
+}
+
+/* ---- net.c -------------------------------------------------------------------- */
+
+static void counting_adds_to_that_counter_alone(struct kunit *test)
+{
+	const struct sluice_config *config = &fixture_net()->config;
+	u64 a = fixture_count(SLUICE_CNT_bad_checksum), b = fixture_count(SLUICE_CNT_bad_header);
+
+	sluice_count(fixture_net(), SLUICE_CNT_bad_checksum);
+	sluice_host_count(config, SLUICE_CNT_bad_checksum, 41);
+	KUNIT_EXPECT_EQ(test, fixture_count(SLUICE_CNT_bad_checksum) - a, 42);
+	KUNIT_EXPECT_EQ(test, fixture_count(SLUICE_CNT_bad_header) - b, 0);
+}
+
+/* A second may end within the calls; then it is tried in the next. */
+static unsigned int allowed_of(unsigned int calls)
+{
+	unsigned int allowed, i;
+	unsigned long since;
+
+	do {
+		allowed = 0;
+		since = READ_ONCE(fixture_net()->challenge_since);
+		for (i = 0; i < calls; i++)
+			allowed += sluice_host_challenge_allowed(&fixture_net()->config);
+	} while (since != READ_ONCE(fixture_net()->challenge_since));
+	return allowed;
+}
+
+static void challenge_acks_are_limited_for_a_second(struct kunit *test)
+{
+	fixture_set(test, "challenge_ack_limit", 3);
+	fixture_net()->challenge_since = jiffies;
+	atomic_set(&fixture_net()->challenges, 0);
+	KUNIT_EXPECT_EQ(test, allowed_of(10), 3);
+	KUNIT_EXPECT_EQ(test, allowed_of(10), 0);
+	fixture_net()->challenge_since = jiffies - HZ;	/* as if a second had passed */
+	sluice_host_challenge_allowed(&fixture_net()->config);
+	KUNIT_EXPECT_EQ(test, allowed_of(10), 2);
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(defaults_are_the_tables_and_in_range),
+	KUNIT_CASE(each_is_found_by_its_name),
+	KUNIT_CASE(other_names_are_not_found),
+	KUNIT_CASE(writing_changes_that_one_alone),
+	KUNIT_CASE(values_out_of_range_change_nothing),
+	KUNIT_CASE(both_ends_of_a_range_are_taken),
+	KUNIT_CASE(a_least_above_its_greatest_is_refused_with_a_reason),
+	KUNIT_CASE(counting_adds_to_that_counter_alone),
+	KUNIT_CASE(challenge_acks_are_limited_for_a_second),
+	{ }
+};
+
+static struct kunit_suite suite = {
+	.name = "sluice_params",
+	.test_cases = cases,
+};
+
+kunit_test_suite(suite);
