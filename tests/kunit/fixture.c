@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Sockets, connections and a look at the wire, for all suites. */
-#include <kunit/resource.h>
 #include <linux/inet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>

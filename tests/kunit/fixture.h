@@ -7,6 +7,7 @@
 #ifndef SLUICE_KUNIT_FIXTURE_H
 #define SLUICE_KUNIT_FIXTURE_H
 
+#include <kunit/resource.h>
 #include <kunit/test.h>
 #include <linux/delay.h>
 #include <linux/jiffies.h>

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The one deadline of a connection: lazily moved, never early, never lost. */
+#include "control.h"
+#include "fixture.h"
+
+#define MS USEC_PER_MSEC
+#define FAR (1000 * MS)		/* farther than the steps of jiffies matter */
+#define NEAR (5 * MS)
+
+static struct sluice_sock *socket(struct kunit *test)
+{
+	return sluice_sk(fixture_socket(test, sluice_family)->sk);
+}
+
+static void arm_locked(struct sluice_sock *s, sluice_usec deadline)
+{
+	local_bh_disable();
+	sluice_host_arm(&s->conn, deadline);
+	local_bh_enable();
+}
+
+static void arm(struct sluice_sock *s, sluice_usec deadline)
+{
+	lock_sock(&s->inet.sk);
+	arm_locked(s, deadline);
+	release_sock(&s->inet.sk);
+}
+
+static bool coarse(const struct sluice_sock *s)
+{
+	return timer_pending(&s->inet.sk.sk_timer);
+}
+
+static bool precise(const struct sluice_sock *s)
+{
+	return hrtimer_active(&s->precise);
+}
+
+static void far_deadlines_take_the_cheap_timer_and_near_ones_the_precise(struct kunit *test)
+{
+	struct sluice_sock *far = socket(test), *near = socket(test);
+
+	lock_sock(&near->inet.sk);
+	arm(far, sluice_now() + FAR);
+	arm_locked(near, sluice_now() + NEAR);
+	KUNIT_EXPECT_TRUE(test, coarse(far) && !precise(far));
+	KUNIT_EXPECT_TRUE(test, precise(near) && !coarse(near));
+	release_sock(&near->inet.sk);
+}
+
+static void a_later_deadline_does_not_touch_the_timer(struct kunit *test)
+{
+	struct sluice_sock *s = socket(test);
+	sluice_usec now = sluice_now();
+	unsigned long expires;
+
+	arm(s, now + FAR);
+	expires = s->inet.sk.sk_timer.expires;
+	arm(s, now + 3 * FAR);
+	KUNIT_EXPECT_EQ(test, s->deadline, now + 3 * FAR);
+	KUNIT_EXPECT_EQ(test, s->timer_due, now + FAR);
+	KUNIT_EXPECT_EQ(test, s->inet.sk.sk_timer.expires, expires);
+	arm(s, 0);
+	KUNIT_EXPECT_EQ(test, s->deadline, 0);
+	KUNIT_EXPECT_TRUE(test, coarse(s));
+}
+
+static void an_earlier_deadline_moves_the_timer(struct kunit *test)
+{
+	struct sluice_sock *s = socket(test);
+	sluice_usec now = sluice_now();
+	unsigned long expires;
+
+	arm(s, now + 3 * FAR);
+	expires = s->inet.sk.sk_timer.expires;
+	arm(s, now + FAR);
+	KUNIT_EXPECT_EQ(test, s->timer_due, now + FAR);
+	KUNIT_EXPECT_TRUE(test, time_before(s->inet.sk.sk_timer.expires, expires));
+}
+
+/* Arms, waits until the core was called, and tells how late that was. */
+static s64 lateness(struct kunit *test, struct sluice_sock *s, u64 wait)
+{
+	sluice_usec deadline = sluice_now() + wait;
+
+	arm(s, deadline);
+	KUNIT_EXPECT_TRUE(test, fixture_eventually(!READ_ONCE(s->deadline)));
+	return sluice_now() - deadline;
+}
+
+static void no_deadline_is_early(struct kunit *test)
+{
+	struct sluice_sock *s = socket(test);
+
+	KUNIT_EXPECT_GE(test, lateness(test, s, 1 * MS), 0);
+	KUNIT_EXPECT_GE(test, lateness(test, s, 20 * MS), 0);
+	KUNIT_EXPECT_GE(test, lateness(test, s, 39 * MS), 0);
+	KUNIT_EXPECT_GE(test, lateness(test, s, 41 * MS), 0);
+	KUNIT_EXPECT_GE(test, lateness(test, s, 150 * MS), 0);
+}
+
+static void a_deadline_that_passed_is_due_at_once(struct kunit *test)
+{
+	struct sluice_sock *s = socket(test);
+
+	arm(s, 1);
+	KUNIT_EXPECT_TRUE(test, fixture_eventually(!READ_ONCE(s->deadline)));
+	KUNIT_EXPECT_EQ(test, s->timer_due, 0);
+}
+
+static void a_timer_that_went_off_early_is_set_again(struct kunit *test)
+{
+	struct sluice_sock *s = socket(test);
+	sluice_usec later = sluice_now() + 200 * MS;
+
+	arm(s, sluice_now() + NEAR);
+	arm(s, later);
+	KUNIT_EXPECT_EQ(test, s->deadline, later);
+	KUNIT_EXPECT_TRUE(test, fixture_eventually(READ_ONCE(s->timer_due) == later));
+	KUNIT_EXPECT_EQ(test, s->deadline, later);
+	KUNIT_EXPECT_TRUE(test, fixture_eventually(!READ_ONCE(s->deadline)));
+	KUNIT_EXPECT_GE(test, sluice_now(), later);
+}
+
+static void without_a_deadline_the_timer_runs_out(struct kunit *test)
+{
+	struct sluice_sock *s = socket(test);
+
+	arm(s, sluice_now() + NEAR);
+	arm(s, 0);
+	KUNIT_EXPECT_TRUE(test, fixture_eventually(!READ_ONCE(s->timer_due)));
+	KUNIT_EXPECT_FALSE(test, precise(s) || coarse(s));
+}
+
+static void a_deadline_during_a_system_call_is_seen_at_its_end(struct kunit *test)
+{
+	struct sluice_sock *s = socket(test);
+	sluice_usec deadline;
+
+	lock_sock(&s->inet.sk);
+	deadline = sluice_now() + NEAR;
+	arm_locked(s, deadline);
+	KUNIT_EXPECT_TRUE(test, fixture_eventually(sluice_now() > deadline + 20 * MS));
+	KUNIT_EXPECT_EQ(test, s->deadline, deadline);
+	KUNIT_EXPECT_TRUE(test, s->timer_missed);
+	release_sock(&s->inet.sk);
+	KUNIT_EXPECT_EQ(test, s->deadline, 0);
+	KUNIT_EXPECT_FALSE(test, s->timer_missed);
+}
+
+static int references(const struct sluice_sock *s)
+{
+	return refcount_read(&s->inet.sk.sk_refcnt);
+}
+
+static void each_timer_holds_one_reference_until_stopped(struct kunit *test)
+{
+	struct sluice_sock *s = socket(test);
+	int before = references(s);
+
+	lock_sock(&s->inet.sk);
+	arm_locked(s, sluice_now() + FAR);
+	KUNIT_EXPECT_EQ(test, references(s), before + 1);
+	arm_locked(s, sluice_now() + 30 * MS);
+	KUNIT_EXPECT_EQ(test, references(s), before + 2);
+	arm_locked(s, sluice_now() + 25 * MS);
+	KUNIT_EXPECT_EQ(test, references(s), before + 2);
+	sluice_timer_stop(s);
+	KUNIT_EXPECT_EQ(test, references(s), before);
+	KUNIT_EXPECT_FALSE(test, precise(s) || coarse(s));
+	release_sock(&s->inet.sk);
+}
+
+static void a_timer_that_went_off_gives_its_reference_back(struct kunit *test)
+{
+	struct sluice_sock *s = socket(test);
+	int before = references(s);
+
+	lateness(test, s, NEAR);
+	KUNIT_EXPECT_TRUE(test, fixture_eventually(references(s) == before));
+	lateness(test, s, 60 * MS);
+	KUNIT_EXPECT_TRUE(test, fixture_eventually(references(s) == before));
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(far_deadlines_take_the_cheap_timer_and_near_ones_the_precise),
+	KUNIT_CASE(a_later_deadline_does_not_touch_the_timer),
+	KUNIT_CASE(an_earlier_deadline_moves_the_timer),
+	KUNIT_CASE(no_deadline_is_early),
+	KUNIT_CASE(a_deadline_that_passed_is_due_at_once),
+	KUNIT_CASE(a_timer_that_went_off_early_is_set_again),
+	KUNIT_CASE(without_a_deadline_the_timer_runs_out),
+	KUNIT_CASE(a_deadline_during_a_system_call_is_seen_at_its_end),
+	KUNIT_CASE(each_timer_holds_one_reference_until_stopped),
+	KUNIT_CASE(a_timer_that_went_off_gives_its_reference_back),
+	{ }
+};
+
+static struct kunit_suite suite = {
+	.name = "sluice_timer",
+	.test_cases = cases,
+};
+
+kunit_test_suite(suite);
