@@ -246,6 +246,7 @@ struct Connection {
 
     // receive.cc
     void payload(sluice_segment& seg, Instant now);
+    void note_fin(Sequence at);
     void take_fin(Instant now);
     bool keep_payload(sluice_segment& seg, Sequence start, Sequence end);
     void report_duplicate(Sequence start, Sequence end);

@@ -40,7 +40,8 @@ bool Connection::keep_payload(sluice_segment& seg, Sequence start, Sequence end)
         rcv.nxt = end;
         return true;
     }
-    if (!held.reserve(handle())) {
+    // What is next in order never needs room, so the oldest hole can always be filled.
+    if (!in_order && !held.reserve(handle())) {
         count(SLUICE_CNT_reassembly_full);
         return false;
     }
@@ -72,9 +73,20 @@ bool Connection::keep_payload(sluice_segment& seg, Sequence start, Sequence end)
     return true;
 }
 
+// FIN stands at `at`. One that contradicts what was received is ignored.
+void Connection::note_fin(Sequence at)
+{
+    if (rcv.fin_known || at < rcv.nxt || (!held.empty() && held[held.size() - 1].end > at))
+        return;
+    rcv.fin_known = true;
+    rcv.fin = at;
+}
+
 void Connection::payload(sluice_segment& seg, Instant now)
 {
     Sequence start(seg.seq), end = start + seg.length;
+    if (rcv.fin_known && end > rcv.fin) // nothing stands behind a FIN
+        end = later(rcv.fin, start);
     Sequence before = rcv.nxt;
     bool readable = state == State::Established || state == State::FinWait1 ||
                     state == State::FinWait2;
@@ -85,7 +97,7 @@ void Connection::payload(sluice_segment& seg, Instant now)
         return;
     }
     bool whole = true;
-    if (seg.length && (!readable || end <= rcv.nxt)) {
+    if (seg.length && (!readable || end <= rcv.nxt || start == end)) {
         if (end <= rcv.nxt)
             report_duplicate(start, end);
         ack.now = ack.pending = true;
@@ -118,10 +130,8 @@ void Connection::payload(sluice_segment& seg, Instant now)
     }
     if (seg.flags & SLUICE_FIN) {
         ack.now = ack.pending = true;
-        if (!rcv.fin_known && whole && readable) {
-            rcv.fin_known = true;
-            rcv.fin = Sequence(seg.seq) + seg.length;
-        }
+        if (whole && readable)
+            note_fin(Sequence(seg.seq) + seg.length);
     }
     if (rcv.fin_known && !rcv.fin_taken && rcv.nxt >= rcv.fin)
         take_fin(now);

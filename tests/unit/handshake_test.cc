@@ -163,3 +163,21 @@ Test(handshake, sequence_numbers_begin_apart_for_each_pair)
     auto [c2, s2] = p.connected(81);
     cr_assert_neq(of(&c1->conn).snd.iss.value(), of(&c2->conn).snd.iss.value());
 }
+
+Test(handshake, window_of_a_simultaneous_syn_ack_is_not_scaled)
+{
+    Scripted peer;
+    peer.socket = &peer.stack.socket();
+    peer.nxt = peer.isn;
+    peer.wscale = 7;
+    peer.window = 1000;
+    peer.socket->connect(9);
+    peer.rcv = peer.last().seq + 1;
+    peer.send(SLUICE_SYN);
+    HeaderFields f = peer.fields(SLUICE_SYN | SLUICE_ACK);
+    f.seq = peer.isn;
+    peer.raw(f);
+    cr_assert_eq(peer.socket->state(), SLUICE_ESTABLISHED);
+    cr_assert_leq(peer.socket->info().snd_wnd, 1000);
+    cr_assert_geq(peer.socket->info().snd_wnd, 1000 - 127);
+}

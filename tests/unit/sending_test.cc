@@ -168,3 +168,24 @@ Test(slow_start, begins_again_after_an_idle_time)
     client->write(pattern(1000));
     cr_assert_eq(client->info().cwnd, 10 * 1448);
 }
+
+Test(sending, sack_blocks_never_push_a_segment_past_a_tiny_path)
+{
+    for (uint64_t timestamps : {0, 1}) {
+        Scripted peer([&](lab::Stack& s) {
+            s.mtu = 88;
+            s.config().timestamps = timestamps;
+        });
+        peer.sack = true;
+        peer.timestamps = timestamps;
+        peer.open_passive();
+        for (int i = 1; i <= 4; i++)
+            peer.send(SLUICE_ACK, pattern(10), i * 20);
+        peer.sent.clear();
+        peer.socket->write(pattern(200));
+        cr_assert_gt(peer.data_segments(), 0);
+        for (const Seen& s : peer.sent)
+            cr_assert_leq(s.header_length + s.length + 20u, 88u);
+        cr_assert_gt(peer.last().sack_count, 0);
+    }
+}

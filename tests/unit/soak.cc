@@ -80,7 +80,7 @@ Soak::Soak(uint64_t seed, bool verbose) : pair_(seed)
 void Soak::say(const std::string& what)
 {
     if (pair_.a.log)
-        pair_.a.log->push_back("    " + what);
+        pair_.a.log->push_back(std::to_string(static_cast<double>(sim().now()) / 1e6) + " " + what);
 }
 
 void Soak::wrong(const std::string& what)
@@ -151,6 +151,8 @@ void Soak::choose_path()
     if (maybe(0.1)) {
         uint64_t from = logarithmic(1000, 10 * second), length = logarithmic(1000, 20 * second);
         plan += "outage; ";
+        // An end that has closed would give up too soon.
+        pair_.a.config().orphan_retries = pair_.b.config().orphan_retries = 255;
         sim().after(from, [this] { pair_.forth.down = pair_.back.down = true; });
         sim().after(from + length, [this] { pair_.forth.down = pair_.back.down = false; });
     }
@@ -315,7 +317,7 @@ bool Soak::finished() const
 void Soak::check_end()
 {
     if (!finished())
-        wrong(events_ > most_events ? "endless" : "not finished in time");
+        wrong(wrong_.empty() && events_ > most_events ? "endless" : "not finished in time");
     for (const lab::Stack* s : {&pair_.a, &pair_.b})
         for (const Socket& left : s->sockets)
             if (left.state() != SLUICE_CLOSED)
