@@ -190,7 +190,7 @@ def ss_shows_connections():
     check("ESTAB" in out and "LISTEN" in out, out)
     check("cubic" in out and "cwnd:" in out and "rto:" in out, out)
     port = SLUICE4.port_of(client)
-    line = [entry for entry in out.splitlines() if f"127.0.0.1:{port}" in entry]
+    line = [entry for entry in out.splitlines() if entry.startswith("ESTAB") and f"127.0.0.1:{port} " in entry + " "]
     check(len(line) == 2, out)
     check(any(" 1234 " in entry for entry in line), out)
     only = sluice("ss", f"sport = :{port}").stdout
