@@ -62,7 +62,8 @@ struct sluice_info {
 	__u8 probes;			/* unanswered zero-window or keepalive probes */
 	__u8 retransmits;		/* unanswered retransmission timeouts */
 	__u32 rto, ato;
-	__u32 snd_mss, rcv_mss, advmss, pmtu;
+	__u32 snd_mss, rcv_mss, advmss;
+	__u32 pmtu;			/* of the route, IP header included */
 	__u32 rtt, rttvar, min_rtt, rcv_rtt;
 	__u32 cwnd, ssthresh;		/* bytes; ssthresh ~0 when unset */
 	__u32 snd_wnd, rcv_wnd;

@@ -16,6 +16,7 @@
 #include "listen.h"
 #include "sluice.h"
 #include "sock.h"
+#include "tcp_info.h"
 #include "time_wait.h"
 
 /* Room that one message needs at most; less left ends this part of a dump. */
@@ -148,8 +149,8 @@ static int describe_socket(struct question *q, struct sock *sk, struct sluice_di
 {
 	struct sluice_info info;
 
-	sluice_conn_info(&sluice_sk(sk)->conn, &info, sluice_now());
-	info.state = msg->state = sk->sk_state;
+	sluice_sock_info(sk, &info);
+	msg->state = sk->sk_state;
 	describe_owner(q, sk, msg);
 	if (msg->state == TCP_LISTEN)
 		describe_listener(sk, msg);

@@ -326,12 +326,12 @@ static int get_tcp(struct sock *sk, int name, char __user *value, int __user *le
 
 static int get_sluice(struct sock *sk, int name, char __user *value, int __user *length)
 {
-	struct sluice_info info = {};
+	struct sluice_info info;
 
 	if (name != SLUICE_INFO)
 		return -ENOPROTOOPT;
 	lock_sock(sk);
-	sluice_conn_info(&sluice_sk(sk)->conn, &info, sluice_now());
+	sluice_sock_info(sk, &info);
 	release_sock(sk);
 	return give(value, length, &info, sizeof(info));
 }

@@ -86,10 +86,19 @@ static void fill_counts(const struct sluice_info *from, struct tcp_info *info)
 	info->tcpi_reord_seen = from->reord_seen;
 }
 
-void sluice_tcp_info(struct sock *sk, struct tcp_info *info)
+void sluice_sock_info(struct sock *sk, struct sluice_info *info)
 {
 	const struct dst_entry *dst = __sk_dst_get(sk);
-	struct sluice_info from = {};
+
+	sluice_conn_info(&sluice_sk(sk)->conn, info, sluice_now());
+	info->state = sk->sk_state;
+	/* The core knows what fits behind its headers, users mean the packet. */
+	info->pmtu = dst ? dst_mtu(dst) : 0;
+}
+
+void sluice_tcp_info(struct sock *sk, struct tcp_info *info)
+{
+	struct sluice_info from;
 
 	memset(info, 0, sizeof(*info));
 	info->tcpi_state = sk->sk_state;
@@ -99,10 +108,10 @@ void sluice_tcp_info(struct sock *sk, struct tcp_info *info)
 		info->tcpi_sacked = READ_ONCE(sk->sk_max_ack_backlog);
 		return;
 	}
-	sluice_conn_info(&sluice_sk(sk)->conn, &from, sluice_now());
+	sluice_sock_info(sk, &from);
 	info->tcpi_ca_state = ca_state(from.recovery);
 	info->tcpi_options = options(from.options);
-	info->tcpi_pmtu = dst ? dst_mtu(dst) : 0;
+	info->tcpi_pmtu = from.pmtu;
 	info->tcpi_pacing_rate = from.pacing_rate ? from.pacing_rate : ~0ull;
 	info->tcpi_fastopen_client_fail = 0;
 	fill_windows(&from, info);
