@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Half-open connections and the accept queue: limits, answers, and ends. The
+ * segments of the peers are made here, and what the listener sends to them is
+ * lost on the way, so that nobody else takes part.
+ */
+#include "control.h"
+#include "fixture.h"
+#include "listen.h"
+
+#define FIRST_PEER 20000
+#define PEER_ISS 1000
+
+struct table {
+	struct fixture_wire wire;
+	atomic_t syn_acks, resets;
+	struct socket *sock;
+	struct sock *sk;
+	u16 port;
+};
+
+static bool lose_all(struct fixture_wire *wire, const struct sk_buff *skb,
+		     const struct tcphdr *header)
+{
+	struct table *t = container_of(wire, struct table, wire);
+
+	if (header->syn && header->ack)
+		atomic_inc(&t->syn_acks);
+	if (header->rst)
+		atomic_inc(&t->resets);
+	return false;
+}
+
+static struct table *listener(struct kunit *test, int backlog)
+{
+	struct table *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	t->wire.pass = lose_all;
+	fixture_wire(test, &t->wire);
+	t->sock = fixture_listener(test, "127.0.0.1", backlog);
+	t->sk = t->sock->sk;
+	t->port = fixture_port(t->sock);
+	return t;
+}
+
+/* By number, as it is wanted even when the listener is gone. */
+static struct sluice_flow_key key_of(struct kunit *test, const struct table *t, u16 peer)
+{
+	return (struct sluice_flow_key) {
+		.local = fixture_in6(test, "127.0.0.1"),
+		.remote = fixture_in6(test, "127.0.0.1"),
+		.local_port = htons(t->port),
+		.remote_port = htons(peer),
+		.net = &init_net,
+	};
+}
+
+static void take_lock(struct table *t)
+{
+	lock_sock(t->sk);
+	local_bh_disable();
+	rcu_read_lock();
+}
+
+static void leave_lock(struct table *t)
+{
+	rcu_read_unlock();
+	local_bh_enable();
+	release_sock(t->sk);
+}
+
+static void send_syn(struct kunit *test, struct table *t, u16 peer)
+{
+	struct sluice_flow_key key = key_of(test, t, peer);
+	struct sluice_segment syn = {
+		.seq = PEER_ISS, .flags = SLUICE_SYN, .window = 65535, .mss = 1000,
+		.source = peer, .destination = t->port, .header_length = 24,
+	};
+
+	take_lock(t);
+	sluice_listen_segment(t->sk, &syn, &key, 0);
+	leave_lock(t);
+}
+
+/* RCU read side. */
+static struct sluice_half_open_sock *find(const struct sluice_flow_key *key)
+{
+	struct sluice_flow *flow = sluice_flow_find(key);
+
+	if (!flow || flow->kind != SLUICE_FLOW_HALF_OPEN)
+		return NULL;
+	return container_of(flow, struct sluice_half_open_sock, flow);
+}
+
+/* A segment of that peer, when its connection is half open; whether it was. */
+static bool send_next(struct kunit *test, struct table *t, u16 peer, u8 flags)
+{
+	struct sk_buff *skb = alloc_skb(20, GFP_KERNEL);
+	struct sluice_flow_key key = key_of(test, t, peer);
+	struct sluice_segment seg = {
+		.payload = skb, .seq = PEER_ISS + 1, .flags = flags, .window = 65535,
+		.source = peer, .destination = t->port, .header_length = 20,
+	};
+	struct sluice_half_open_sock *h;
+
+	KUNIT_ASSERT_NOT_NULL(test, skb);
+	skb_put_zero(skb, 20);
+	take_lock(t);
+	h = find(&key);
+	if (h) {
+		seg.ack = h->core.iss + 1;
+		sluice_half_open_receive(h, &seg);
+	}
+	leave_lock(t);
+	kfree_skb(seg.payload);
+	return h;
+}
+
+static bool is_half_open(struct kunit *test, const struct table *t, u16 peer)
+{
+	struct sluice_flow_key key = key_of(test, t, peer);
+	bool yes;
+
+	rcu_read_lock();
+	yes = find(&key);
+	rcu_read_unlock();
+	return yes;
+}
+
+static u32 count(const struct table *t)
+{
+	return READ_ONCE(sluice_sk(t->sk)->half_open_count);
+}
+
+static int references(const struct table *t)
+{
+	return refcount_read(&t->sk->sk_refcnt);
+}
+
+/* ---- cases ---------------------------------------------------------------------- */
+
+static void a_syn_is_answered_and_remembered(struct kunit *test)
+{
+	struct table *t = listener(test, 10);
+
+	send_syn(test, t, FIRST_PEER);
+	KUNIT_EXPECT_EQ(test, count(t), 1);
+	KUNIT_EXPECT_TRUE(test, is_half_open(test, t, FIRST_PEER));
+	KUNIT_EXPECT_FALSE(test, is_half_open(test, t, FIRST_PEER + 1));
+	KUNIT_EXPECT_EQ(test, atomic_read(&t->syn_acks), 1);
+}
+
+static void syns_beyond_the_limit_are_dropped_and_counted(struct kunit *test)
+{
+	struct table *t = listener(test, 1000);
+	u64 before = fixture_count(SLUICE_CNT_half_open_overflows);
+	u16 i;
+
+	fixture_set(test, "max_syn_backlog", 20);
+	for (i = 0; i < 25; i++)
+		send_syn(test, t, FIRST_PEER + i);
+	KUNIT_EXPECT_EQ(test, count(t), 20);
+	KUNIT_EXPECT_EQ(test, atomic_read(&t->syn_acks), 20);
+	KUNIT_EXPECT_EQ(test, fixture_count(SLUICE_CNT_half_open_overflows) - before, 5);
+	KUNIT_EXPECT_TRUE(test, is_half_open(test, t, FIRST_PEER + 19));
+	KUNIT_EXPECT_FALSE(test, is_half_open(test, t, FIRST_PEER + 20));
+}
+
+static void a_reset_makes_room_again(struct kunit *test)
+{
+	struct table *t = listener(test, 10);
+	int before = references(t);
+
+	fixture_set(test, "max_syn_backlog", 1);
+	send_syn(test, t, FIRST_PEER);
+	KUNIT_EXPECT_TRUE(test, send_next(test, t, FIRST_PEER, SLUICE_RST));
+	KUNIT_EXPECT_EQ(test, count(t), 0);
+	KUNIT_EXPECT_FALSE(test, is_half_open(test, t, FIRST_PEER));
+	KUNIT_EXPECT_EQ(test, references(t), before);
+	send_syn(test, t, FIRST_PEER + 1);
+	KUNIT_EXPECT_EQ(test, count(t), 1);
+}
+
+static void an_unanswered_syn_ack_is_repeated_and_given_up(struct kunit *test)
+{
+	struct table *t = listener(test, 10);
+	u64 before = fixture_count(SLUICE_CNT_half_open_timeouts);
+	int references_before = references(t);
+
+	fixture_set(test, "rto_initial", 20000);
+	fixture_set(test, "synack_retries", 2);
+	send_syn(test, t, FIRST_PEER);
+	KUNIT_EXPECT_TRUE(test, fixture_eventually(!count(t)));
+	KUNIT_EXPECT_EQ(test, atomic_read(&t->syn_acks), 3);
+	KUNIT_EXPECT_EQ(test, fixture_count(SLUICE_CNT_half_open_timeouts) - before, 1);
+	KUNIT_EXPECT_FALSE(test, is_half_open(test, t, FIRST_PEER));
+	KUNIT_EXPECT_TRUE(test, fixture_eventually(references(t) == references_before));
+}
+
+static void the_ack_makes_a_connection_to_accept(struct kunit *test)
+{
+	struct table *t = listener(test, 10);
+	struct socket *child;
+
+	send_syn(test, t, FIRST_PEER);
+	KUNIT_EXPECT_EQ(test, kernel_accept(t->sock, &child, O_NONBLOCK), -EAGAIN);
+	KUNIT_EXPECT_TRUE(test, send_next(test, t, FIRST_PEER, SLUICE_ACK));
+	KUNIT_EXPECT_EQ(test, count(t), 0);
+	KUNIT_EXPECT_EQ(test, t->sk->sk_ack_backlog, 1);
+	KUNIT_ASSERT_EQ(test, kernel_accept(t->sock, &child, O_NONBLOCK), 0);
+	KUNIT_EXPECT_EQ(test, t->sk->sk_ack_backlog, 0);
+	KUNIT_EXPECT_EQ(test, child->sk->sk_state, TCP_ESTABLISHED);
+	KUNIT_EXPECT_EQ(test, ntohs(inet_sk(child->sk)->inet_dport), FIRST_PEER);
+	KUNIT_EXPECT_TRUE(test, sluice_sk(child->sk)->flow.hashed);
+	lock_sock(child->sk);
+	sluice_conn_abort(&sluice_sk(child->sk)->conn, sluice_now());
+	release_sock(child->sk);
+	sock_release(child);
+}
+
+/* A backlog of one takes two, as Linux counts it. */
+static struct table *with_full_queue(struct kunit *test)
+{
+	struct table *t = listener(test, 1);
+	u16 i;
+
+	for (i = 0; i < 3; i++)
+		send_syn(test, t, FIRST_PEER + i);
+	for (i = 0; i < 2; i++)
+		send_next(test, t, FIRST_PEER + i, SLUICE_ACK);
+	KUNIT_EXPECT_EQ(test, t->sk->sk_ack_backlog, 2);
+	KUNIT_EXPECT_EQ(test, count(t), 1);
+	return t;
+}
+
+static void a_full_accept_queue_makes_the_last_ack_wait(struct kunit *test)
+{
+	u64 before = fixture_count(SLUICE_CNT_listen_overflows);
+	struct table *t = with_full_queue(test);
+	struct socket *child;
+
+	KUNIT_EXPECT_TRUE(test, send_next(test, t, FIRST_PEER + 2, SLUICE_ACK));
+	KUNIT_EXPECT_EQ(test, fixture_count(SLUICE_CNT_listen_overflows) - before, 1);
+	KUNIT_EXPECT_TRUE(test, is_half_open(test, t, FIRST_PEER + 2));
+	KUNIT_EXPECT_EQ(test, t->sk->sk_ack_backlog, 2);
+	KUNIT_ASSERT_EQ(test, kernel_accept(t->sock, &child, O_NONBLOCK), 0);
+	KUNIT_EXPECT_TRUE(test, send_next(test, t, FIRST_PEER + 2, SLUICE_ACK));
+	KUNIT_EXPECT_EQ(test, t->sk->sk_ack_backlog, 2);
+	KUNIT_EXPECT_EQ(test, count(t), 0);
+	lock_sock(child->sk);
+	sluice_conn_abort(&sluice_sk(child->sk)->conn, sluice_now());
+	release_sock(child->sk);
+	sock_release(child);
+}
+
+static void a_full_accept_queue_drops_syns(struct kunit *test)
+{
+	struct table *t = with_full_queue(test);
+	u64 before = fixture_count(SLUICE_CNT_listen_overflows);
+
+	send_syn(test, t, FIRST_PEER + 7);
+	KUNIT_EXPECT_FALSE(test, is_half_open(test, t, FIRST_PEER + 7));
+	KUNIT_EXPECT_EQ(test, fixture_count(SLUICE_CNT_listen_overflows) - before, 1);
+}
+
+static void a_full_accept_queue_resets_when_told_to(struct kunit *test)
+{
+	struct table *t = with_full_queue(test);
+
+	fixture_set(test, "abort_on_overflow", 1);
+	KUNIT_EXPECT_TRUE(test, send_next(test, t, FIRST_PEER + 2, SLUICE_ACK));
+	KUNIT_EXPECT_EQ(test, count(t), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&t->resets), 1);
+}
+
+static void closing_a_listener_ends_all_that_hangs_on_it(struct kunit *test)
+{
+	struct table *t = with_full_queue(test);
+	u16 i;
+
+	fixture_close(test, t->sock);
+	for (i = 0; i < 3; i++) {
+		struct sluice_flow_key key = key_of(test, t, FIRST_PEER + i);
+
+
+		rcu_read_lock();
+		KUNIT_EXPECT_PTR_EQ(test, sluice_flow_find(&key), NULL);
+		rcu_read_unlock();
+	}
+	/* Those that were established are told. */
+	KUNIT_EXPECT_EQ(test, atomic_read(&t->resets), 2);
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(a_syn_is_answered_and_remembered),
+	KUNIT_CASE(syns_beyond_the_limit_are_dropped_and_counted),
+	KUNIT_CASE(a_reset_makes_room_again),
+	KUNIT_CASE(an_unanswered_syn_ack_is_repeated_and_given_up),
+	KUNIT_CASE(the_ack_makes_a_connection_to_accept),
+	KUNIT_CASE(a_full_accept_queue_makes_the_last_ack_wait),
+	KUNIT_CASE(a_full_accept_queue_drops_syns),
+	KUNIT_CASE(a_full_accept_queue_resets_when_told_to),
+	KUNIT_CASE(closing_a_listener_ends_all_that_hangs_on_it),
+	{ }
+};
+
+static struct kunit_suite suite = {
+	.name = "sluice_half_open",
+	.test_cases = cases,
+};
+
+kunit_test_suite(suite);
