@@ -208,7 +208,7 @@ void Driver::step()
     sluice_conn* c = &socket_->conn;
     switch (in_.byte() % 20) {
     case 0: {
-        uint32_t n = in_.some() % 70000;
+        uint32_t n = in_.some() % 20000;
         socket_->write(std::vector<uint8_t>(n), in_.bit());
         break;
     }
