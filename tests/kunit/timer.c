@@ -38,14 +38,19 @@ static bool precise(const struct sluice_sock *s)
 
 static void far_deadlines_take_the_cheap_timer_and_near_ones_the_precise(struct kunit *test)
 {
-	struct sluice_sock *far = socket(test), *near = socket(test);
+	struct sluice_sock *s = socket(test);
+	bool near_precise, near_coarse;
 
-	lock_sock(&near->inet.sk);
-	arm(far, sluice_now() + FAR);
-	arm_locked(near, sluice_now() + NEAR);
-	KUNIT_EXPECT_TRUE(test, coarse(far) && !precise(far));
-	KUNIT_EXPECT_TRUE(test, precise(near) && !coarse(near));
-	release_sock(&near->inet.sk);
+	lock_sock(&s->inet.sk);	/* it may go off, but not be served */
+	arm_locked(s, sluice_now() + NEAR);
+	near_precise = precise(s);
+	near_coarse = coarse(s);
+	sluice_timer_stop(s);
+	sluice_timer_init(s);
+	arm_locked(s, sluice_now() + FAR);
+	release_sock(&s->inet.sk);
+	KUNIT_EXPECT_TRUE(test, near_precise && !near_coarse);
+	KUNIT_EXPECT_TRUE(test, coarse(s) && !precise(s));
 }
 
 static void a_later_deadline_does_not_touch_the_timer(struct kunit *test)
