@@ -41,13 +41,15 @@ static void far_deadlines_take_the_cheap_timer_and_near_ones_the_precise(struct 
 	struct sluice_sock *s = socket(test);
 	bool near_precise, near_coarse;
 
-	lock_sock(&s->inet.sk);	/* it may go off, but not be served */
+	lock_sock(&s->inet.sk);
+	local_bh_disable();	/* however slow the machine, no timer goes off yet */
 	arm_locked(s, sluice_now() + NEAR);
 	near_precise = precise(s);
 	near_coarse = coarse(s);
 	sluice_timer_stop(s);
 	sluice_timer_init(s);
 	arm_locked(s, sluice_now() + FAR);
+	local_bh_enable();
 	release_sock(&s->inet.sk);
 	KUNIT_EXPECT_TRUE(test, near_precise && !near_coarse);
 	KUNIT_EXPECT_TRUE(test, coarse(s) && !precise(s));
@@ -116,7 +118,7 @@ static void a_deadline_that_passed_is_due_at_once(struct kunit *test)
 static void a_timer_that_went_off_early_is_set_again(struct kunit *test)
 {
 	struct sluice_sock *s = socket(test);
-	sluice_usec later = sluice_now() + 200 * MS;
+	sluice_usec later = sluice_now() + FAR;
 
 	arm(s, sluice_now() + NEAR);
 	arm(s, later);
@@ -164,6 +166,7 @@ static void each_timer_holds_one_reference_until_stopped(struct kunit *test)
 	int before = references(s);
 
 	lock_sock(&s->inet.sk);
+	local_bh_disable();	/* no timer goes off yet */
 	arm_locked(s, sluice_now() + FAR);
 	KUNIT_EXPECT_EQ(test, references(s), before + 1);
 	arm_locked(s, sluice_now() + 30 * MS);
@@ -173,6 +176,7 @@ static void each_timer_holds_one_reference_until_stopped(struct kunit *test)
 	sluice_timer_stop(s);
 	KUNIT_EXPECT_EQ(test, references(s), before);
 	KUNIT_EXPECT_FALSE(test, precise(s) || coarse(s));
+	local_bh_enable();
 	release_sock(&s->inet.sk);
 }
 
