@@ -23,6 +23,11 @@ uint32_t Connection::choose_window()
         space = least(space, set.window_clamp);
         full = least(full, set.window_clamp);
     }
+    // A buffer smaller than the scale's unit: what can't be said must be
+    // exceeded, or the window would never open.
+    uint32_t unit = 1u << rcv.wscale;
+    if (space == full && space > 0)
+        space = full = greatest(space, unit);
     space = least(space, 65535u << rcv.wscale);
     space &= ~0u << rcv.wscale;
     uint32_t step = least<uint32_t>(full / 2, rcv.mss);

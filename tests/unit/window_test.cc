@@ -187,3 +187,12 @@ Test(window, receive_buffer_grows_with_what_is_read)
     cr_assert_gt(server->wanted_receive_buffer, 2 * 400000);
     cr_assert_gt(client->wanted_send_buffer, 400000);
 }
+
+Test(window, opens_though_the_buffer_is_smaller_than_its_unit)
+{
+    lab::Pair p;
+    auto [client, server] = p.connected();
+    cr_assert_gt(1u << server->info().rcv_wscale, 100);
+    server->set(SLUICE_OPTION_WINDOW_CLAMP, 100);
+    cr_assert(transfer(p, *client, *server, pattern(200000), 600 * second));
+}
