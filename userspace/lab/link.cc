@@ -8,6 +8,7 @@ namespace sluice::lab
 namespace
 {
 constexpr uint32_t ip_header = 20;
+constexpr uint64_t burst_length = 100000; // microseconds
 }
 
 void Link::deliver(Packet packet, uint64_t when)
@@ -23,9 +24,15 @@ void Link::send(Packet packet)
     sent++;
     if (observer)
         observer(packet);
-    bursting_ = bursting_ ? sim_.chance(0.5) : sim_.chance(set.burst_loss);
+    bool bursting = sim_.now() < bursting_until_ && sim_.chance(0.5);
+    if (!bursting && sim_.chance(set.burst_loss)) {
+        bursting = true;
+        bursting_until_ = sim_.now() + burst_length;
+    } else if (!bursting) {
+        bursting_until_ = 0;
+    }
     bool too_big = set.mtu && packet.bytes.size() > set.mtu;
-    if (too_big || down || bursting_ || (drop && drop(packet)) || sim_.chance(set.loss)) {
+    if (too_big || down || bursting || (drop && drop(packet)) || sim_.chance(set.loss)) {
         lost++;
         if (mourner)
             mourner(packet);

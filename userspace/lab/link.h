@@ -28,7 +28,7 @@ struct LinkSettings {
     uint32_t queue = 1000;    // packets that wait for the rate
     uint32_t mtu = 0;         // header + payload at most; 0: any
     double loss = 0;
-    double burst_loss = 0;    // a loss takes the following ones too with 1/2 each
+    double burst_loss = 0;    // takes each following one with 1/2 too, for 100 ms at most
     double duplicate = 0;
     double reorder = 0;       // overtakes: no delay
     double corrupt = 0;
@@ -61,7 +61,7 @@ public:
 private:
     void deliver(Packet packet, uint64_t when);
     uint64_t free_at_ = 0;
-    bool bursting_ = false;
+    uint64_t bursting_until_ = 0;
     std::shared_ptr<uint32_t> waiting_ = std::make_shared<uint32_t>(0);
 };
 
