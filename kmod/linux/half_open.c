@@ -23,6 +23,7 @@ int sluice_half_open_cache_init(void)
 
 void sluice_half_open_cache_exit(void)
 {
+	rcu_barrier();	/* free_rcu() */
 	kmem_cache_destroy(cache);
 }
 

@@ -76,7 +76,6 @@ static int __init sluice_init(void)
 
 		if (error) {
 			step_down(i);
-			rcu_barrier();
 			return error;
 		}
 	}

@@ -252,6 +252,8 @@ u32 sluice_host_receive_space(struct sluice_conn *c, u32 *full)
 	s64 free = (s64)sk->sk_rcvbuf - atomic_read(&sk->sk_rmem_alloc) -
 		   READ_ONCE(sk->sk_backlog.len);
 
+	if (unlikely(sk_under_memory_pressure(sk)))
+		free = min_t(s64, free, READ_ONCE(sluice_sk_net(sk)->config.rmem_min));
 	*full = ((u64)sk->sk_rcvbuf * s->in.density) >> 8;
 	return free > 0 ? ((u64)free * s->in.density) >> 8 : 0;
 }
@@ -262,7 +264,7 @@ void sluice_host_want_receive_buffer(struct sluice_conn *c, u32 payload)
 	struct sock *sk = &s->inet.sk;
 	u64 size;
 
-	if (sk->sk_userlocks & SOCK_RCVBUF_LOCK)
+	if ((sk->sk_userlocks & SOCK_RCVBUF_LOCK) || sk_under_memory_pressure(sk))
 		return;
 	size = min(sluice_recvbuf_truesize(&s->in, payload),
 		   READ_ONCE(sluice_sk_net(sk)->config.rmem_max));
@@ -275,7 +277,7 @@ void sluice_host_want_send_buffer(struct sluice_conn *c, u32 payload)
 	struct sock *sk = sluice_conn_sk(c);
 	u64 size;
 
-	if (sk->sk_userlocks & SOCK_SNDBUF_LOCK)
+	if ((sk->sk_userlocks & SOCK_SNDBUF_LOCK) || sk_under_memory_pressure(sk))
 		return;
 	size = min_t(u64, payload, READ_ONCE(sluice_sk_net(sk)->config.wmem_max));
 	if (size > sk->sk_sndbuf)

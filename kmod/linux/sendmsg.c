@@ -18,7 +18,7 @@ static void report(struct sock *sk, u32 *pending, bool more)
 		sluice_conn_written(&sluice_sk(sk)->conn, bytes, more, sluice_now());
 }
 
-/* The buffer is full, or there is no memory: what is there must be able to leave. */
+/* The buffer is full: what is there must be able to leave. */
 static int wait_for_room(struct sock *sk, u32 *pending, long *timeout)
 {
 	set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
@@ -29,6 +29,25 @@ static int wait_for_room(struct sock *sk, u32 *pending, long *timeout)
 		return 0;
 	}
 	return sk_stream_wait_memory(sk, timeout);
+}
+
+/* The buffer has room, but the host has no memory: sk_stream_wait_memory() naps. */
+static int wait_for_memory(struct sock *sk, u32 *pending, long *timeout)
+{
+	report(sk, pending, false);
+	return sk_stream_wait_memory(sk, timeout);
+}
+
+/* SO_MAX_PACING_RATE has no hook; it is looked at here. */
+static void tell_pacing_rate(struct sock *sk)
+{
+	struct sluice_sock *s = sluice_sk(sk);
+	unsigned long rate = READ_ONCE(sk->sk_max_pacing_rate);
+
+	if (likely(rate == s->max_pacing_rate))
+		return;
+	s->max_pacing_rate = rate;
+	sluice_conn_set_option(&s->conn, SLUICE_OPTION_MAX_PACING_RATE, rate, sluice_now());
 }
 
 static int check_open(struct sock *sk, int flags, long *timeout)
@@ -51,18 +70,23 @@ static int send_locked(struct sock *sk, struct msghdr *msg)
 	if (result)
 		return sk_stream_error(sk, flags, result);
 	sk_clear_bit(SOCKWQ_ASYNC_NOSPACE, sk);
+	tell_pacing_rate(sk);
 
 	while (msg_data_left(msg)) {
 		if (unlikely(sk->sk_err || (sk->sk_shutdown & SEND_SHUTDOWN))) {
 			result = -EPIPE;
 			break;
 		}
-		result = -ENOMEM;
-		if (likely(sk_stream_memory_free(sk)))
-			result = sluice_sendbuf_append(&s->out, sk, &msg->msg_iter,
-						       min_t(size_t, msg_data_left(msg), INT_MAX));
-		if (result == -ENOMEM) {
+		if (unlikely(!sk_stream_memory_free(sk))) {
 			result = wait_for_room(sk, &pending, &timeout);
+			if (result)
+				break;
+			continue;
+		}
+		result = sluice_sendbuf_append(&s->out, sk, &msg->msg_iter,
+					       min_t(size_t, msg_data_left(msg), INT_MAX));
+		if (unlikely(result == -ENOMEM)) {
+			result = wait_for_memory(sk, &pending, &timeout);
 			if (result)
 				break;
 			continue;

@@ -71,6 +71,7 @@ int sluice_sock_init(struct sock *sk)
 	sock_set_flag(sk, SOCK_USE_WRITE_QUEUE);	/* sock_wfree() wakes nobody */
 	s->v4_wire = sk->sk_family == AF_INET;
 	s->notsent_lowat = U32_MAX;
+	s->max_pacing_rate = ~0ul;
 	sluice_sock_init_parts(s);
 	sluice_conn_init(&s->conn, &sn->config, sluice_cc_get_default(sn));
 	sk_sockets_allocated_inc(sk);
@@ -179,7 +180,12 @@ void sluice_host_state(struct sluice_conn *c, enum sluice_state from, enum sluic
 
 void sluice_host_fail(struct sluice_conn *c, int error)
 {
-	WRITE_ONCE(sluice_conn_sk(c)->sk_err, error);	/* reported with CLOSED */
+	struct sock *sk = sluice_conn_sk(c);
+
+	/* Why nothing was answered is worth more than that nothing was. */
+	if (error == ETIMEDOUT && sk->sk_err_soft)
+		error = sk->sk_err_soft;
+	WRITE_ONCE(sk->sk_err, error);	/* reported with CLOSED */
 }
 
 void sluice_host_soft_error(struct sluice_conn *c, int error)

@@ -40,6 +40,7 @@ struct sluice_sock {
 	sluice_usec deadline;		/* what the core asked for; 0 none */
 	sluice_usec timer_due;		/* when a timer goes off; 0 none is set */
 	struct hrtimer precise;		/* for deadlines nearer than a few jiffies */
+	unsigned long max_pacing_rate;	/* SO_MAX_PACING_RATE that the core knows */
 	u32 notsent_lowat;		/* TCP_NOTSENT_LOWAT, bytes */
 	u32 path_mtu;			/* that the core knows, bytes of an IP packet */
 	u16 header_extra;		/* bytes of IP options and extension headers in each packet */

@@ -17,6 +17,7 @@ int sluice_time_wait_init(void)
 
 void sluice_time_wait_exit(void)
 {
+	rcu_barrier();	/* free_rcu() */
 	kmem_cache_destroy(cache);
 }
 
