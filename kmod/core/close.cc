@@ -56,7 +56,9 @@ void Connection::abort(Instant now)
 {
     if (state == State::Closed)
         return;
-    if (synchronized())
+    // RFC 9293 3.10.5: when both have closed, there is nobody to tell ...
+    bool over = (state == State::Closing || state == State::LastAck) && fin_sent();
+    if (synchronized() && !over) // ... unless output never left
         send_reset(now);
     closed();
 }
