@@ -63,6 +63,13 @@ void Connection::fail(int error)
     closed();
 }
 
+void Connection::leave_cc()
+{
+    if (cc_begun && cc.ops->release)
+        cc.ops->release(&cc);
+    cc_begun = false;
+}
+
 void Connection::inherit(const Connection& listener)
 {
     set = listener.set;
@@ -90,8 +97,7 @@ void sluice_conn_destroy(sluice_conn* c)
     Connection& n = of(c);
     n.held.release(c);
     n.board.release(c);
-    if (n.cc.ops && n.cc.ops->release)
-        n.cc.ops->release(&n.cc);
+    n.leave_cc();
     n.cc.ops = nullptr;
 }
 
@@ -239,13 +245,14 @@ void sluice_conn_set_cc(sluice_conn* c, const sluice_cc_ops* cc, sluice_usec now
     if (n.cc.ops == cc)
         return;
     bool running = n.synchronized() && n.state != State::SynReceived;
-    if (running && n.cc.ops->release)
-        n.cc.ops->release(&n.cc);
+    n.leave_cc();
     n.cc.ops = cc;
     __builtin_memset(n.cc.priv, 0, sizeof(n.cc.priv));
     n.cc.pacing_rate = 0;
-    if (running)
+    if (running) {
         cc->init(&n.cc, now);
+        n.cc_begun = true;
+    }
 }
 
 const sluice_cc_ops* sluice_conn_cc(const sluice_conn* c) { return of(c).cc.ops; }

@@ -169,6 +169,7 @@ struct Connection {
     bool passive = false;
     bool cwnd_limited = false;
     bool died = false; // in this call: nothing more may be sent
+    bool cc_begun = false;
     uint16_t local_port = 0, remote_port = 0;
     uint32_t events = 0;
     SendState snd;
@@ -196,6 +197,7 @@ struct Connection {
     void fail(int error);     // error to the host, then CLOSED
     void closed();
     void inherit(const Connection& listener);
+    void leave_cc(); // its release(), if it was ever begun
 
     // open.cc
     void set_path(const sluice_path& path);

@@ -165,6 +165,7 @@ void Connection::established(Instant now)
     rec.high = rec.undo_from = snd.una;
     snd.max_wnd = snd.wnd;
     cc.ops->init(&cc, now.us());
+    cc_begun = true;
     timers.last_receive = now;
     timers.last_send = now;
     ack.ato = static_cast<uint32_t>(config->delayed_ack_min);
