@@ -257,6 +257,8 @@ struct Connection {
 
     // window.cc
     uint32_t receive_window() const { return rcv.right > rcv.nxt ? rcv.right - rcv.nxt : 0; }
+    void choose_scale();
+    uint32_t first_window();  // of a SYN, bytes: never scaled (RFC 7323 2.2)
     uint32_t choose_window(); // bytes from rcv.nxt; moves nothing
     uint16_t advertise();     // wire value; moves rcv.right
     void schedule_ack(const sluice_segment& seg, Instant now);

@@ -32,9 +32,8 @@ void Connection::connect(const sluice_path& path, Instant now)
     ts.offset = timestamp_offset(path);
     ts.on = config->timestamps != 0;
     rec.sack = config->sack != 0;
-    rcv.wscale = config->window_scaling ? choose_wscale(config->rmem_max) : 0;
-    uint32_t full = 0;
-    rcv.right = rcv.nxt + least(sluice_host_receive_space(handle(), &full), 65535u);
+    choose_scale();
+    rcv.right = rcv.nxt + first_window();
     change(State::SynSent);
     timers.retrans_began = now;
     send_syn(now);
@@ -94,8 +93,7 @@ void Connection::take_peer_options(const sluice_segment& syn)
     }
     rcv.irs = Sequence(syn.seq);
     rcv.nxt = rcv.wup = rcv.irs + 1;
-    uint32_t full = 0;
-    rcv.right = rcv.nxt + least(sluice_host_receive_space(handle(), &full), 65535u);
+    rcv.right = rcv.nxt + first_window();
     snd.wl1 = rcv.irs;
     snd.wl2 = snd.iss;
     update_mss();

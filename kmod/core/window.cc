@@ -5,6 +5,7 @@
 // 3.8.6.3, RFC 5681 4.2), with quick acknowledgments while the peer's window
 // is still small.
 #include "connection.h"
+#include "wire.h"
 
 namespace sluice
 {
@@ -12,6 +13,23 @@ namespace sluice
 namespace
 {
 constexpr uint8_t most_quick_acks = 16;
+}
+
+void Connection::choose_scale()
+{
+    uint32_t full = 0;
+    sluice_host_receive_space(handle(), &full);
+    uint64_t most = greatest<uint64_t>(config->rmem_max, full);
+    if (set.window_clamp)
+        most = least<uint64_t>(most, set.window_clamp);
+    rcv.wscale = config->window_scaling ? choose_wscale(most) : uint8_t{0};
+}
+
+uint32_t Connection::first_window()
+{
+    uint32_t full = 0;
+    uint32_t window = least(sluice_host_receive_space(handle(), &full), 65535u);
+    return set.window_clamp ? least(window, set.window_clamp) : window;
 }
 
 uint32_t Connection::choose_window()
