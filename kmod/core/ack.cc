@@ -23,6 +23,8 @@ bool Connection::acknowledgment(const sluice_segment& seg, Instant now)
         snd.wl2 = seg_ack;
         snd.una = snd.iss + 1;
         established(now);
+        if (!rtt.measured())
+            take_echo(seg, now);
         if (snd.fin_queued)
             change(State::FinWait1);
         return true;
@@ -104,17 +106,24 @@ bool Connection::take_sacks(const sluice_segment& seg, Sequence seg_ack, Deliver
 
 // Karn's rule: only what was sent once is timed by its sending; else the
 // echoed timestamp tells which transmission arrived.
-void Connection::take_rtt(const sluice_segment& seg, const Delivery& d, Instant now)
+bool Connection::take_rtt(const sluice_segment& seg, const Delivery& d, Instant now)
 {
     if (d.sample_sent && !d.retransmission_acked) {
         rtt.sample(now - d.sample_sent, now);
-        return;
+        return true;
     }
-    if (!d.bytes || d.sacked_bytes || !ts.on || !seg.has_timestamp || !seg.ts_echo)
-        return;
+    return d.bytes && !d.sacked_bytes && take_echo(seg, now);
+}
+
+bool Connection::take_echo(const sluice_segment& seg, Instant now)
+{
+    if (!ts.on || !seg.has_timestamp || !seg.ts_echo)
+        return false;
     uint32_t age = wire_timestamp(now.us(), ts.offset) - seg.ts_echo;
-    if (age < 1u << 24)
-        rtt.sample(Duration(greatest(age, 1u) * 1000ull), now);
+    if (age >= 1u << 24)
+        return false;
+    rtt.sample(Duration(greatest(age, 1u) * 1000ull), now);
+    return true;
 }
 
 void Connection::release_acked()
@@ -139,8 +148,8 @@ void Connection::apply_ack(const sluice_segment& seg, Sequence seg_ack, Instant 
     bool dsack = false;
 
     update_send_window(seg, seg_ack);
-    if (snd.wnd > 0 || advanced)
-        timers.backoff = advanced || timers.kind == Timers::Kind::Persist ? 0 : timers.backoff;
+    if (snd.wnd > 0 && timers.kind == Timers::Kind::Persist)
+        timers.backoff = 0;
     timers.probes = 0;
     timers.probes_began.clear();
     if (rec.sack && seg.sack_count)
@@ -159,7 +168,8 @@ void Connection::apply_ack(const sluice_segment& seg, Sequence seg_ack, Instant 
             stop_send_timer();
         return;
     }
-    take_rtt(seg, d, now);
+    if (take_rtt(seg, d, now))
+        timers.backoff = 0; // only a measurement ends it (RFC 6298 5, Karn)
     uint64_t rate_sample = rate.acknowledged(d, rtt.min_rtt(), now);
     note_reordering(d, highest);
     loss_probe_acked(seg_ack, dsack);

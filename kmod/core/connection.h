@@ -225,7 +225,8 @@ struct Connection {
     bool take_sacks(const sluice_segment& seg, Sequence ack, Delivery& d);
     bool is_dsack(const sluice_segment& seg, Sequence ack) const;
     void update_send_window(const sluice_segment& seg, Sequence ack);
-    void take_rtt(const sluice_segment& seg, const Delivery& d, Instant now);
+    bool take_rtt(const sluice_segment& seg, const Delivery& d, Instant now); // true: measured
+    bool take_echo(const sluice_segment& seg, Instant now);
     void release_acked();
     void fin_acknowledged(Instant now);
     void grow_window(const Delivery& d, uint32_t in_flight, uint64_t rate, Instant now);

@@ -129,6 +129,8 @@ void Connection::segment_in_syn_sent(sluice_segment& seg, Instant now)
     }
     snd.una = seg_ack;
     established(now);
+    if (!rtt.measured())
+        take_echo(seg, now);
     seg.seq++;
     seg.flags &= static_cast<uint8_t>(~SLUICE_SYN);
     ack.now = true;

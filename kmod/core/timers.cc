@@ -24,13 +24,17 @@ namespace sluice
 namespace
 {
 constexpr Duration cork_limit{200 * 1000};
+constexpr Duration after_lost_syn{3 * 1000 * 1000};
 constexpr Duration seconds(uint32_t s) { return Duration(s * 1000000ull); }
 } // namespace
 
 Duration Connection::rto() const
 {
-    return rtt.rto(Duration(config->rto_initial), Duration(config->rto_min),
-                   Duration(config->rto_max));
+    Duration most(config->rto_max), initial(config->rto_initial);
+    // Still unmeasured after the handshake: a SYN was lost (RFC 6298 5.7).
+    if (state != State::SynSent && state != State::SynReceived)
+        initial = greatest(initial, after_lost_syn);
+    return rtt.rto(least(initial, most), Duration(config->rto_min), most);
 }
 
 void Connection::arm_send(Timers::Kind kind, Instant when)

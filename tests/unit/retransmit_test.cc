@@ -93,16 +93,68 @@ Test(retransmit, no_round_trip_sample_from_a_retransmission)
     cr_assert_eq(peer.socket->info().rtt, before);
 }
 
-Test(retransmit, acknowledgment_ends_the_backoff)
+// RFC 6298 5: a backed-off timeout collapses once a new round trip is measured,
+// which an acknowledgment of what was sent twice can't do (Karn) ...
+Test(retransmit, backoff_lasts_until_a_round_trip_is_measured)
 {
     Scripted peer;
+    peer.open_passive();
+    peer.socket->write(pattern(100));
+    peer.run(10 * second);
+    uint8_t backoff = peer.socket->info().backoff;
+    cr_assert_gt(backoff, 2);
+    peer.ack();
+    cr_assert_eq(peer.socket->info().backoff, backoff);
+    cr_assert_eq(peer.socket->info().retransmits, 0);
+    peer.socket->write(pattern(100));
+    peer.run(1000);
+    peer.ack();
+    cr_assert_eq(peer.socket->info().backoff, 0);
+}
+
+// ... unless a timestamp tells which transmission it was.
+Test(retransmit, timestamp_ends_the_backoff_at_once)
+{
+    Scripted peer;
+    peer.timestamps = true;
     peer.open_passive();
     peer.socket->write(pattern(100));
     peer.run(10 * second);
     cr_assert_gt(peer.socket->info().backoff, 2);
     peer.ack();
     cr_assert_eq(peer.socket->info().backoff, 0);
-    cr_assert_eq(peer.socket->info().retransmits, 0);
+}
+
+// RFC 6298 5.7
+Test(retransmit, timeout_is_three_seconds_after_a_lost_syn)
+{
+    Scripted peer;
+    peer.nxt = peer.isn;
+    peer.socket = &peer.stack.socket();
+    peer.socket->connect(9);
+    peer.rcv = peer.last().seq + 1;
+    peer.run(second + second / 2);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_syn_retrans), 1);
+    peer.send(SLUICE_SYN | SLUICE_ACK);
+    peer.sent.clear();
+    peer.socket->write(pattern(100));
+    peer.run(2900000);
+    cr_assert_eq(peer.data_segments(), 1);
+    peer.run(200000);
+    cr_assert_eq(peer.data_segments(), 2);
+}
+
+Test(retransmit, round_trip_longer_than_the_first_timeout_is_learnt)
+{
+    lab::Pair p(1, {.delay = 2 * second});
+    p.a.config().timestamps = 0;
+    auto [client, server] = p.connected();
+    cr_assert(transfer(p, *client, *server, pattern(200000)));
+    cr_assert_gt(client->info().rtt, 3 * second);
+    uint64_t before = p.a.counter(SLUICE_CNT_rto_timeouts);
+    cr_assert_leq(before, 3);
+    cr_assert(transfer(p, *client, *server, pattern(200000)));
+    cr_assert_eq(p.a.counter(SLUICE_CNT_rto_timeouts), before);
 }
 
 Test(retransmit, spurious_timeout_is_undone)
