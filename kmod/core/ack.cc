@@ -161,8 +161,9 @@ void Connection::apply_ack(const sluice_segment& seg, Sequence seg_ack, Instant 
         timers.retrans_began.clear();
         release_acked();
     }
-    bool duplicate = !rec.sack && !advanced && outstanding() > 0 && !seg.length &&
-                     !(seg.flags & SLUICE_FIN) && snd.wnd == old_wnd;
+    bool repeated = !advanced && !seg.length && !(seg.flags & SLUICE_FIN) && snd.wnd == old_wnd;
+    bool duplicate = !rec.sack && repeated && outstanding() > 0;
+    loss_probe_acked(seg_ack, dsack, repeated && !d.sacked_bytes, now);
     if (outstanding() == 0 && !advanced) {
         if (timers.kind == Timers::Kind::Persist && snd.wnd > old_wnd)
             stop_send_timer();
@@ -172,7 +173,6 @@ void Connection::apply_ack(const sluice_segment& seg, Sequence seg_ack, Instant 
         timers.backoff = 0; // only a measurement ends it (RFC 6298 5, Karn)
     uint64_t rate_sample = rate.acknowledged(d, rtt.min_rtt(), now);
     note_reordering(d, highest);
-    loss_probe_acked(seg_ack, dsack);
     if (d.newest_sent &&
         (!d.newest_retransmitted || now - d.newest_sent >= rtt.min_rtt()) &&
         (d.newest_sent > rec.rack_sent ||

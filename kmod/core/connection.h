@@ -245,7 +245,7 @@ struct Connection {
     void note_reordering(const Delivery& d, Sequence highest);
     void proportional_rate(const Delivery& d, bool advanced, bool newly_lost);
     void save_undo();
-    void loss_probe_acked(Sequence ack, bool dsack);
+    void loss_probe_acked(Sequence ack, bool dsack, bool duplicate, Instant now);
 
     // receive.cc
     void payload(sluice_segment& seg, Instant now);

@@ -216,15 +216,17 @@ void Connection::recover(const Delivery& d, bool advanced, bool duplicate, Insta
 }
 
 // RFC 8985 7.4: did the probe repair a loss that nobody noticed?
-void Connection::loss_probe_acked(Sequence seg_ack, bool dsack)
+void Connection::loss_probe_acked(Sequence seg_ack, bool dsack, bool duplicate, Instant now)
 {
     if (!rec.probe_outstanding || seg_ack < rec.probe_high)
         return;
+    bool needless = !rec.probe_retransmitted || dsack || duplicate;
+    if (!needless && seg_ack == rec.probe_high)
+        return; // of the probe or of the original: what comes next will tell
     rec.probe_outstanding = false;
-    if (!rec.probe_retransmitted || dsack || seg_ack == rec.probe_high ||
-        rec.state >= RecoveryState::Recovery)
+    if (needless || rec.state >= RecoveryState::Recovery)
         return;
-    cc.ssthresh = cc.ops->loss(&cc, outstanding(), rec.rack_sent.us());
+    cc.ssthresh = cc.ops->loss(&cc, outstanding(), now.us());
     cc.cwnd = least(cc.cwnd, cc.ssthresh);
 }
 

@@ -73,10 +73,8 @@ void Connection::arm_retransmit(Instant now)
             wait = wait + Duration(config->delayed_ack_max);
         else
             wait = wait + Duration(2000);
-        if (wait < timeout) {
-            arm_send(Timers::Kind::LossProbe, now + wait);
-            return;
-        }
+        arm_send(Timers::Kind::LossProbe, now + least(wait, timeout));
+        return;
     }
     arm_send(Timers::Kind::Retransmit, now + timeout);
 }

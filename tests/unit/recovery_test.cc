@@ -230,3 +230,63 @@ Test(recovery, goodput_under_random_loss_is_near_what_theory_says)
     double rate = 6000000 * 8e6 / static_cast<double>(p.sim.now() - begin);
     cr_assert_gt(rate, 2.5e6, "%.2f Mbit/s", rate / 1e6);
 }
+
+namespace
+{
+// Sends segments until the tail loss probe has gone out again.
+uint32_t probed(InFlight& peer)
+{
+    uint32_t end = peer.segment(10);
+    peer.rcv = peer.segment(9);
+    peer.ack();
+    peer.sent.clear();
+    peer.sim.run_until([&] { return peer.data_segments() > 0; }, second);
+    cr_assert_eq(peer.sent[0].seq, peer.segment(9), "the last segment asks");
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_rto_timeouts), 0);
+    peer.run(10000);
+    return end;
+}
+} // namespace
+
+// RFC 8985 7.4: a loss that the probe repaired is a loss all the same.
+Test(recovery, loss_that_a_probe_repaired_reduces_the_window)
+{
+    InFlight peer(true);
+    peer.rcv = probed(peer);
+    peer.ack();
+    uint32_t before = peer.socket->info().cwnd;
+    peer.socket->write(pattern(1460));
+    peer.run(10000);
+    peer.rcv += 1460;
+    peer.ack();
+    cr_assert_lt(peer.socket->info().cwnd, before);
+    cr_assert_lt(peer.socket->info().ssthresh, before);
+}
+
+Test(recovery, needless_probe_reduces_nothing)
+{
+    InFlight peer(true);
+    uint32_t end = probed(peer);
+    peer.rcv = end; // the original came
+    peer.ack();
+    peer.blocks = {{end - peer.mss_now(), end}}; // and the probe, which is reported
+    peer.ack();
+    peer.blocks.clear();
+    peer.socket->write(pattern(1460));
+    peer.run(10000);
+    peer.rcv += 1460;
+    peer.ack();
+    cr_assert_eq(peer.socket->info().ssthresh, ~0u);
+}
+
+Test(recovery, duplicate_acks_let_new_segments_out_without_sack)
+{
+    InFlight peer(false);
+    peer.socket->write(pattern(5 * peer.mss_now()));
+    cr_assert_eq(peer.sent.size(), 0, "the window was full");
+    peer.acked(0);
+    peer.acked(0);
+    cr_assert_eq(peer.sent.size(), 2);
+    cr_assert_eq(peer.sent[0].seq, peer.segment(10));
+    cr_assert_eq(peer.sent[1].seq, peer.segment(11));
+}
