@@ -138,6 +138,15 @@ void Connection::release_acked()
     events |= SLUICE_EV_WRITABLE;
 }
 
+// Marks left by an episode of long ago must not come around and look new.
+void Connection::forget_old_marks()
+{
+    constexpr uint32_t farthest = 1u << 30; // no window is larger
+    rec.high = later(rec.high, snd.una);
+    if (snd.una - rec.undo_from > farthest)
+        rec.undo_from = snd.una - farthest;
+}
+
 void Connection::apply_ack(const sluice_segment& seg, Sequence seg_ack, Instant now)
 {
     bool advanced = seg_ack > snd.una;
@@ -160,6 +169,7 @@ void Connection::apply_ack(const sluice_segment& seg, Sequence seg_ack, Instant 
         timers.retransmits = 0;
         timers.retrans_began.clear();
         release_acked();
+        forget_old_marks();
     }
     bool repeated = !advanced && !seg.length && !(seg.flags & SLUICE_FIN) && snd.wnd == old_wnd;
     bool duplicate = !rec.sack && repeated && outstanding() > 0;

@@ -228,6 +228,7 @@ struct Connection {
     bool take_rtt(const sluice_segment& seg, const Delivery& d, Instant now); // true: measured
     bool take_echo(const sluice_segment& seg, Instant now);
     void release_acked();
+    void forget_old_marks();
     void fin_acknowledged(Instant now);
     void grow_window(const Delivery& d, uint32_t in_flight, uint64_t rate, Instant now);
 

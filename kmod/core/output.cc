@@ -251,7 +251,8 @@ bool Connection::nagle_holds(uint32_t, bool with_fin) const
         return false;
     if (set.cork || snd.more)
         return true;
-    return !set.nodelay && snd.small_end > snd.una && outstanding() > 0;
+    bool small_out = snd.small_end > snd.una && snd.small_end <= snd.nxt;
+    return !set.nodelay && small_out && outstanding() > 0;
 }
 
 // How much of the unsent data goes now; 0: nothing may.
