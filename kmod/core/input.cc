@@ -42,12 +42,11 @@ bool Connection::timestamp_acceptable(const sluice_segment& seg, Instant now)
 
 // TS.Recent (RFC 7323 4.3), except from payload that is wholly old: a
 // retransmission that overtook what was sent before it would make PAWS reject
-// all of that.
+// all of that. An older value gets here only where PAWS no longer trusts TS.Recent.
 void Connection::note_timestamp(const sluice_segment& seg, Instant now)
 {
     bool old = seg.length && Sequence(seg.seq) + seg.length <= rcv.nxt;
-    if (old || Sequence(seg.seq) > rcv.wup ||
-        static_cast<int32_t>(seg.ts_value - ts.recent) < 0)
+    if (old || Sequence(seg.seq) > rcv.wup)
         return;
     ts.recent = seg.ts_value;
     ts.recent_at = now;

@@ -143,7 +143,13 @@ bool Connection::transmit(Sequence start, Sequence end, bool again, Instant now)
     return true;
 }
 
-void Connection::send_ack(Instant now) { transmit(snd.nxt, snd.nxt, false, now); }
+void Connection::send_ack(Instant now)
+{
+    if (transmit(snd.nxt, snd.nxt, false, now))
+        return;
+    ack.pending = true;
+    ack.deadline = now + Duration(config->delayed_ack_max);
+}
 
 // SYN, SYN-ACK and RST: no payload, not on the scoreboard.
 bool Connection::send_control(uint8_t flags, Sequence seq, Instant now)

@@ -136,3 +136,98 @@ Test(paws, overtaking_retransmission_does_not_reject_what_it_overtook)
     peer.send(SLUICE_ACK, pattern(100));
     cr_assert_eq(peer.socket->readable(), 200);
 }
+
+// RFC 7323 5.5: what was seen 24 days ago is no measure any more, and gives way.
+Test(paws, after_24_days_timestamps_begin_anew)
+{
+    Scripted peer;
+    peer.timestamps = true;
+    peer.open_passive();
+    peer.send(SLUICE_ACK, pattern(100));
+    peer.run(25ull * 24 * 3600 * second); // its clock has gone more than half around
+    peer.send(SLUICE_ACK, pattern(100));
+    cr_assert_eq(peer.socket->readable(), 200);
+    uint32_t value = peer.fields(SLUICE_ACK).ts_value;
+    cr_assert_eq(peer.last().ts_echo, value, "echoes %u, not %u", peer.last().ts_echo, value);
+    peer.ts_value -= 1000;
+    peer.send(SLUICE_ACK, pattern(100));
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_paws_rejected), 1);
+}
+
+Test(paws, reset_is_taken_whatever_its_timestamp)
+{
+    Scripted peer;
+    peer.timestamps = true;
+    peer.open_passive();
+    peer.ts_value -= 1000;
+    peer.send(SLUICE_RST);
+    cr_assert_eq(peer.socket->state(), SLUICE_CLOSED);
+}
+
+Test(keepalive, traffic_postpones_it)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.socket->set(SLUICE_OPTION_KEEPALIVE, 1);
+    peer.socket->set(SLUICE_OPTION_KEEPIDLE, 10 * second);
+    for (int i = 0; i < 5; i++) {
+        peer.run(8 * second);
+        peer.send(SLUICE_ACK, pattern(10));
+    }
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_keepalive_probes), 0);
+    peer.run(11 * second);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_keepalive_probes), 1);
+}
+
+// What waits for an acknowledgment already finds out (RFC 9293 3.8.4).
+Test(keepalive, does_not_probe_while_data_is_out)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.socket->set(SLUICE_OPTION_KEEPALIVE, 1);
+    peer.socket->set(SLUICE_OPTION_KEEPIDLE, 2 * second);
+    peer.socket->write(pattern(10));
+    peer.run(30 * second);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_keepalive_probes), 0);
+    cr_assert_gt(peer.stack.counter(SLUICE_CNT_rto_timeouts), 2);
+}
+
+Test(keepalive, is_off_unless_asked_for)
+{
+    Scripted peer([](lab::Stack& s) { s.config().keepalive_time = 10 * second; });
+    peer.open_passive();
+    peer.run(1000 * second);
+    cr_assert_eq(peer.sent.size(), 0);
+    peer.socket->set(SLUICE_OPTION_KEEPALIVE, 1);
+    peer.run(11 * second);
+    cr_assert_eq(peer.sent.size(), 1);
+    peer.socket->set(SLUICE_OPTION_KEEPALIVE, 0);
+    peer.run(1000 * second);
+    cr_assert_leq(peer.sent.size(), 1);
+}
+
+Test(keepalive, user_timeout_ends_it_sooner)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.socket->set(SLUICE_OPTION_KEEPALIVE, 1);
+    peer.socket->set(SLUICE_OPTION_KEEPIDLE, 10 * second);
+    peer.socket->set(SLUICE_OPTION_KEEPINTVL, 2 * second);
+    peer.socket->set(SLUICE_OPTION_USER_TIMEOUT, 13 * second);
+    uint64_t begin = peer.sim.now();
+    cr_assert(peer.sim.run_until([&] { return peer.socket->closed; }, 60 * second));
+    cr_assert_leq(peer.sim.now() - begin, 15 * second);
+    cr_assert_eq(peer.socket->error, 110);
+}
+
+Test(delayed_ack, that_could_not_be_sent_is_sent_later)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.stack.faults.transmit = 1;
+    peer.send(SLUICE_ACK, pattern(1460));
+    cr_assert_eq(peer.sent.size(), 0);
+    peer.run(second / 2);
+    cr_assert_eq(peer.sent.size(), 1);
+    cr_assert_eq(peer.last().ack, peer.nxt);
+}
