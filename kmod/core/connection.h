@@ -296,6 +296,7 @@ struct Connection {
 
     // timers.cc
     Duration rto() const;
+    Duration backed_off() const; // doubled as often as it has expired, up to rto_max
     void arm_send(Timers::Kind kind, Instant at);
     void stop_send_timer();
     void arm_retransmit(Instant now);

@@ -6,7 +6,8 @@
 //   Reordering   RFC 8985 6.3: a hole stayed open for RACK's reordering window.
 //   LossProbe    RFC 8985 7: the tail may be lost; ask with one more segment.
 //   Persist      RFC 9293 3.8.6.1: the peer's window is closed; probe it, for
-//                as long as it answers.
+//                as long as it answers, or, without a socket, until the
+//                doublings are used up: no peer may keep an orphan for ever.
 //   Cork         a partial segment held by TCP_CORK or MSG_MORE goes after all.
 //   delayed ACK  RFC 9293 3.8.6.3.
 //   keepalive    RFC 9293 3.8.4; in FIN_WAIT_2 without a socket, its end.
@@ -37,6 +38,11 @@ Duration Connection::rto() const
     return rtt.rto(least(initial, most), Duration(config->rto_min), most);
 }
 
+Duration Connection::backed_off() const
+{
+    return least(rto() * (1ull << timers.backoff), Duration(config->rto_max));
+}
+
 void Connection::arm_send(Timers::Kind kind, Instant when)
 {
     timers.kind = kind;
@@ -64,7 +70,7 @@ void Connection::arm_retransmit(Instant now)
 {
     if (timers.kind == Timers::Kind::Reordering && timers.send > now)
         return;
-    Duration timeout = least(rto() * (1ull << timers.backoff), Duration(config->rto_max));
+    Duration timeout = backed_off();
     bool probe = rec.sack && rec.state == RecoveryState::Open && rtt.measured() &&
                  !rec.probe_outstanding && timers.backoff == 0 && !board.has_lost();
     if (probe) {
@@ -98,7 +104,7 @@ void Connection::arm_after_output(Instant now)
     if (held_back)
         arm_send(Timers::Kind::Cork, now + cork_limit);
     else
-        arm_send(Timers::Kind::Persist, now + least(rto() * (1ull << timers.backoff), Duration(config->rto_max)));
+        arm_send(Timers::Kind::Persist, now + backed_off());
 }
 
 // As Linux: the count of doublings stands for the time that so many of the
@@ -197,7 +203,7 @@ void Connection::retransmit_timeout(Instant now)
         return;
     count(SLUICE_CNT_rto_timeouts);
     // A peer that closed its window but still answers is alive.
-    bool peer_blocks = snd.wnd == 0 && now - timers.last_receive < Duration(config->rto_max);
+    bool peer_blocks = !orphaned && snd.wnd == 0 && now - timers.last_receive < Duration(config->rto_max);
     if (!peer_blocks && gave_up(now)) {
         count(SLUICE_CNT_give_ups);
         fail(error::timed_out);
@@ -291,9 +297,10 @@ void Connection::persist_timeout(Instant now)
     if (outstanding() || (unsent() == 0 && !(snd.fin_queued && !fin_sent())))
         return;
     uint64_t most = orphaned ? config->orphan_retries : config->retries2;
+    bool abandoned = orphaned && timers.backoff >= most && backed_off() >= Duration(config->rto_max);
     bool user_timeout = set.user_timeout_ms && timers.probes_began &&
                         now - timers.probes_began >= Duration(set.user_timeout_ms * 1000ull);
-    if (timers.probes >= most || user_timeout) {
+    if (timers.probes >= most || abandoned || user_timeout) {
         count(SLUICE_CNT_probe_give_ups);
         fail(error::timed_out);
         return;

@@ -226,3 +226,46 @@ Test(close, data_and_fin_before_it_in_one_segment_are_both_taken)
     cr_assert(peer.socket->fin);
     cr_assert_eq(peer.last().ack, peer.nxt);
 }
+
+namespace
+{
+// Closed by its application with output that the peer's window holds back.
+void orphan_before_a_closed_window(Scripted& peer)
+{
+    peer.open_passive();
+    peer.window = 0;
+    peer.ack();
+    peer.socket->write(pattern(100));
+    peer.socket->close();
+}
+} // namespace
+
+// Nobody could be told of it, and the peer could keep it alive for ever.
+Test(close, orphan_before_a_window_that_stays_closed_is_given_up)
+{
+    Scripted peer([](lab::Stack& s) { s.config().rto_max = 10 * second; });
+    orphan_before_a_closed_window(peer);
+    for (int i = 0; i < 1000 && !peer.socket->closed; i++) {
+        size_t before = peer.sent.size();
+        peer.run(second);
+        if (peer.sent.size() > before)
+            peer.ack();
+    }
+    cr_assert(peer.socket->closed);
+    cr_assert_gt(peer.stack.counter(SLUICE_CNT_window_probes), 7, "not at once");
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_probe_give_ups), 1);
+}
+
+Test(close, orphan_before_a_window_that_opens_delivers)
+{
+    Scripted peer;
+    orphan_before_a_closed_window(peer);
+    for (int i = 0; i < 20; i++) {
+        peer.run(second);
+        peer.ack();
+    }
+    peer.window = 1000;
+    peer.ack();
+    cr_assert_eq(peer.last().length, 100);
+    cr_assert(peer.last().flags & SLUICE_FIN);
+}
