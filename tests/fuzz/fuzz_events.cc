@@ -278,7 +278,8 @@ void Driver::check()
     must(socket_->sent_bytes.size() == conn().snd.write_end - conn().snd.buffer_start,
          "the send buffer's ends don't fit its contents");
     Instant next = conn().next_deadline();
-    must(!next || (socket_->armed && socket_->armed <= next.us()), "the host wasn't told a deadline");
+    must(!next || (socket_->armed && socket_->armed <= next.us()),
+         "the host wasn't told a deadline");
 }
 
 void Driver::run()

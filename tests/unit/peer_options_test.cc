@@ -46,7 +46,10 @@ Test(peer_options, malformed_option_is_counted_once)
 
 static std::vector<sluice_cc_ack> told;
 
-static void note_ack(sluice_cc*, const sluice_cc_ack* ack) { told.push_back(*ack); }
+static void note_ack(sluice_cc*, const sluice_cc_ack* ack)
+{
+    told.push_back(*ack);
+}
 
 Test(congestion_control, is_told_of_losses_and_recovery)
 {

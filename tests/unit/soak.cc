@@ -19,7 +19,8 @@ constexpr uint32_t ip_header = 20;
 const char* WindowWatch::sent(const Packet& packet, bool by_a)
 {
     Seen s = parse(packet);
-    Flow& f = flows_[by_a ? std::pair(s.source, s.destination) : std::pair(s.destination, s.source)];
+    Flow& f =
+        flows_[by_a ? std::pair(s.source, s.destination) : std::pair(s.destination, s.source)];
     int me = by_a ? 0 : 1;
     if (s.flags & SLUICE_SYN) {
         if (!f.syn[me] || f.isn[me] != s.seq) {
@@ -43,7 +44,8 @@ void WindowWatch::arrived(const Packet& packet, bool at_a)
     if (packet.corrupted)
         return;
     Seen s = parse(packet);
-    Flow& f = flows_[at_a ? std::pair(s.destination, s.source) : std::pair(s.source, s.destination)];
+    Flow& f =
+        flows_[at_a ? std::pair(s.destination, s.source) : std::pair(s.source, s.destination)];
     int me = at_a ? 0 : 1, peer = 1 - me;
     if (!(s.flags & SLUICE_ACK) || (s.flags & SLUICE_RST) || !f.syn[peer])
         return;
@@ -57,8 +59,8 @@ void WindowWatch::arrived(const Packet& packet, bool at_a)
 
 uint64_t Soak::logarithmic(uint64_t low, uint64_t high)
 {
-    double x = std::uniform_real_distribution<>(std::log(static_cast<double>(low)),
-                                                std::log(static_cast<double>(high)))(sim().random());
+    double x = std::uniform_real_distribution<>(
+        std::log(static_cast<double>(low)), std::log(static_cast<double>(high)))(sim().random());
     return static_cast<uint64_t>(std::exp(x));
 }
 
@@ -109,11 +111,12 @@ void Soak::choose_link(lab::Link& link)
     if (maybe(0.2))
         set.corrupt = std::uniform_real_distribution<>(0, 0.05)(sim().random());
     char text[200];
-    snprintf(text, sizeof(text),
-             "link rate %.0f delay %lu jitter %lu queue %u loss %.3f burst %.3f dup %.2f reorder %.2f "
-             "corrupt %.3f; ",
-             set.rate, set.delay, set.jitter, set.queue, set.loss, set.burst_loss, set.duplicate,
-             set.reorder, set.corrupt);
+    snprintf(
+        text, sizeof(text),
+        "link rate %.0f delay %lu jitter %lu queue %u loss %.3f burst %.3f dup %.2f reorder %.2f "
+        "corrupt %.3f; ",
+        set.rate, set.delay, set.jitter, set.queue, set.loss, set.burst_loss, set.duplicate,
+        set.reorder, set.corrupt);
     plan += text;
 }
 
@@ -226,10 +229,9 @@ void Soak::choose_applications()
         server.to_read = client.to_write;
     }
     if (mtu > 300 && maybe(0.1))
-        sim().after(logarithmic(1000, 5 * second),
-                    [this, smaller = 88 + sim().below(mtu - 88)] {
-                        shrink_path(static_cast<uint32_t>(smaller));
-                    });
+        sim().after(logarithmic(1000, 5 * second), [this, smaller = 88 + sim().below(mtu - 88)] {
+            shrink_path(static_cast<uint32_t>(smaller));
+        });
 }
 
 void Soak::start(Application& app)
@@ -353,7 +355,9 @@ std::string Soak::run()
             if (const char* broken = watch_.sent(p, by_a))
                 wrong(broken);
         };
-        link.mourner = [this](const Packet& p) { say("lost: seq " + std::to_string(parse(p).seq)); };
+        link.mourner = [this](const Packet& p) {
+            say("lost: seq " + std::to_string(parse(p).seq));
+        };
         link.receiver = [this, by_a, &into](Packet p) {
             watch_.arrived(p, !by_a);
             into.receive(std::move(p));
@@ -363,7 +367,8 @@ std::string Soak::run()
     observe(pair_.back, pair_.into_a, false);
     for (size_t i = 0; i < apps_.size(); i += 2)
         connect(apps_[i], apps_[i + 1], static_cast<uint16_t>(first_port + i / 2));
-    sim().run_until([this] { return !wrong_.empty() || events_ > most_events || finished(); }, longest);
+    sim().run_until([this] { return !wrong_.empty() || events_ > most_events || finished(); },
+                    longest);
     check_end();
     return wrong_;
 }

@@ -12,10 +12,10 @@ namespace sluice::test
 
 // What an application means to do with its connection.
 enum class Manner {
-    Orderly,  // writes all, shuts down, reads to the end, closes
-    Closes,   // at some moment, whatever is unfinished
-    Aborts,   // likewise
-    Shuts,    // shuts down at some moment, then reads to the end
+    Orderly, // writes all, shuts down, reads to the end, closes
+    Closes,  // at some moment, whatever is unfinished
+    Aborts,  // likewise
+    Shuts,   // shuts down at some moment, then reads to the end
 };
 
 class Soak;
@@ -27,12 +27,12 @@ struct Application {
     Bytes to_write, to_read; // to_read is all that the other end means to write
     size_t written = 0, got = 0;
     Manner manner = Manner::Orderly;
-    uint64_t pause = 1000;  // microseconds between two looks at the socket, at most
+    uint64_t pause = 1000; // microseconds between two looks at the socket, at most
     size_t read_most = 65536, write_most = 65536;
     uint64_t quits = 0; // when it closes, aborts or shuts down
     uint64_t lull = 1;
     uint64_t progress = 0; // when something last moved
-    bool fickle = false; // changes options as it goes
+    bool fickle = false;   // changes options as it goes
     bool done = false, lost_patience = false, shut = false;
     int error = 0;
     bool was_connected = false, saw_end = false;
@@ -78,7 +78,10 @@ public:
     uint64_t bytes() const;
     uint64_t events() const { return events_; }
     size_t connections() const { return apps_.size() / 2; }
-    uint64_t counter(sluice_counter which) const { return pair_.a.counter(which) + pair_.b.counter(which); }
+    uint64_t counter(sluice_counter which) const
+    {
+        return pair_.a.counter(which) + pair_.b.counter(which);
+    }
     bool clean() const { return clean_ends_ > 0; }
 
     lab::Simulation& sim() { return pair_.sim; }

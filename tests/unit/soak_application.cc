@@ -31,7 +31,8 @@ void Application::write()
         return;
     size_t n = std::min<size_t>(to_write.size() - written, 1 + soak->sim().below(write_most));
     auto first = to_write.begin() + static_cast<long>(written);
-    size_t taken = socket->write(Bytes(first, first + static_cast<long>(n)), soak->sim().chance(0.1));
+    size_t taken =
+        socket->write(Bytes(first, first + static_cast<long>(n)), soak->sim().chance(0.1));
     written += taken;
     if (taken)
         progress = soak->sim().now();

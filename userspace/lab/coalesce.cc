@@ -37,7 +37,7 @@ bool same_header(const Packet& a, const Packet& b)
 {
     size_t header = header_length(a);
     return header_length(b) == header && a.ecn == b.ecn &&
-           std::equal(a.bytes.begin(), a.bytes.begin() + 4, b.bytes.begin()) && // ports
+           std::equal(a.bytes.begin(), a.bytes.begin() + 4, b.bytes.begin()) &&          // ports
            std::equal(a.bytes.begin() + 8, a.bytes.begin() + 13, b.bytes.begin() + 8) && // ack
            ((a.bytes[13] ^ b.bytes[13]) & ~last_flags) == 0 &&
            std::equal(a.bytes.begin() + HEADER_MIN, a.bytes.begin() + static_cast<long>(header),
