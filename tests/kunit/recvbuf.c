@@ -172,6 +172,25 @@ static void trimmed_segments_are_read_as_one_stream(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, charge(s), 0);
 }
 
+/* What the segment had beyond its part must not come between. */
+static void a_cut_end_does_not_show_when_the_stream_goes_on(struct kunit *test)
+{
+	struct sluice_sock *s = socket(test);
+	u32 i, start = FIRST;
+
+	for (i = 0; i < 20; i++, start += 40) {
+		struct sluice_segment seg = segment(test, start, 100);
+		struct sk_buff *skb = seg.payload;
+
+		memset(skb->data + HEADER + 20, 0xdd, 80);
+		KUNIT_EXPECT_TRUE(test, deliver(s, &seg, 0, 20, true));
+		drop(&seg);
+		arrive(test, s, start + 20, 20, true);
+	}
+	KUNIT_EXPECT_EQ(test, read_some(test, s, FIRST, 5000), 800);
+	KUNIT_EXPECT_EQ(test, charge(s), 0);
+}
+
 /* ---- held ---------------------------------------------------------------------- */
 
 static void held_bytes_are_readable_only_when_joined(struct kunit *test)
@@ -391,6 +410,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(reading_a_part_leaves_the_rest),
 	KUNIT_CASE(a_part_of_a_segment_is_kept_by_itself),
 	KUNIT_CASE(trimmed_segments_are_read_as_one_stream),
+	KUNIT_CASE(a_cut_end_does_not_show_when_the_stream_goes_on),
 	KUNIT_CASE(held_bytes_are_readable_only_when_joined),
 	KUNIT_CASE(joining_stops_at_the_next_gap),
 	KUNIT_CASE(dropping_held_bytes_keeps_the_readable_ones),
