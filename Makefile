@@ -7,7 +7,7 @@ export BUILD := $(CURDIR)/build
 PREFIX ?= /usr/local
 export PREFIX DESTDIR
 
-.PHONY: all module kunit-module sparse tools lib unit unit-tools fuzz kunit check bench \
+.PHONY: all module kunit-module sparse tools lib unit unit-tools vm-programs fuzz kunit check bench \
 	format format-check install uninstall clean help
 
 all: module tools
@@ -27,6 +27,9 @@ tools lib:
 unit unit-tools:
 	+@$(MAKE) --no-print-directory -C tests/$@ run
 
+vm-programs:
+	+@$(MAKE) --no-print-directory -C tests/vm
+
 fuzz:
 	+@$(MAKE) --no-print-directory -C tests/fuzz
 
@@ -42,7 +45,7 @@ bench:
 # ---- source format ----
 
 c++-sources = $(shell git ls-files '*.cc' '*.hh' 'kmod/core/*.h' 'userspace/**.h' \
-		'tests/**.h' ':!kmod/core/host.h' ':!kmod/core/cc.h' ':!userspace/lib/*.h')
+		'tests/**.h' ':!kmod/core/host.h' ':!kmod/core/cc.h' ':!userspace/lib/*.h' ':!tests/kunit/*.h')
 
 format:
 	clang-format -i $(c++-sources)

@@ -86,16 +86,21 @@ struct sluice_info {
 	__u32 last_data_sent, last_data_recv, last_ack_recv;	/* ms ago, as tcp_info */
 	__u32 timer;			/* enum sluice_timer that is due next */
 	__u64 timer_in;			/* until it is due */
+	__u64 delivered_ce;		/* of delivered: by acknowledgments that echoed an ECN mark */
+	__u64 fastopen_failure;		/* why the peer took no data from our SYN: as TFO_* of tcp_info */
 };
 
 #define SLUICE_OPT_TIMESTAMPS	1
 #define SLUICE_OPT_SACK		2
 #define SLUICE_OPT_WSCALE	4
 #define SLUICE_OPT_ECN		8
+#define SLUICE_OPT_SYN_DATA	32	/* data came, or went and were acknowledged, in a SYN (RFC 7413) */
+#define SLUICE_OPT_ECN_SEEN	16	/* the peer sends segments that may be marked */
 
 enum sluice_recovery {
 	SLUICE_REC_OPEN,		/* nothing wrong */
 	SLUICE_REC_DISORDER,		/* SACKs or duplicate ACKs, not yet loss */
+	SLUICE_REC_CWR,			/* window reduced by an ECN mark */
 	SLUICE_REC_RECOVERY,		/* fast recovery */
 	SLUICE_REC_LOSS,		/* after a retransmission timeout */
 };
@@ -120,6 +125,7 @@ struct sluice_diag_id {
 	__be16 sport, dport;		/* network order */
 	__u32 ifindex;
 	__u8 src[16], dst[16];		/* IPv6, or v4-mapped */
+	__u32 protocol;			/* 253 or 257; 0 in a question: either, 253 first */
 };
 
 struct sluice_diag_req {
@@ -135,7 +141,6 @@ struct sluice_diag_msg {
 	__u8 state;
 	__u8 timer;			/* enum sluice_timer */
 	__u8 retrans;
-	__u32 protocol;			/* 253 or 257 */
 	struct sluice_diag_id id;
 	__u64 cookie;			/* sock_gen_cookie */
 	__u32 expires;			/* ms until the timer */
@@ -168,10 +173,11 @@ enum sluice_genl_cmd {
 	SLUICE_CMD_UNSPEC,
 	SLUICE_CMD_VERSION,	/* -> VERSION, FAMILY */
 	SLUICE_CMD_COUNTERS,	/* dump -> NAME, VALUE, HELP per counter */
-	SLUICE_CMD_PARAM_GET,	/* NAME -> one; dump -> all: NAME, VALUE|STRING, MIN, MAX, DEFAULT, UNIT, HELP */
+	SLUICE_CMD_PARAM_GET,	/* NAME -> one; dump -> all: NAME, VALUE|STRING, MIN, MAX, DEFAULT, UNIT, HELP, SOURCE, SYSCTL */
 	SLUICE_CMD_PARAM_SET,	/* NAME, VALUE|STRING; CAP_NET_ADMIN in the namespace */
 	SLUICE_CMD_CC_LIST,	/* dump -> NAME, DEFAULT flag */
 	SLUICE_CMD_CONN_SET,	/* ID, any of CC, SNDBUF, RCVBUF; CAP_NET_ADMIN */
+	SLUICE_CMD_PARAM_RESET,	/* NAME: takes back what PARAM_SET did; CAP_NET_ADMIN in the namespace */
 	__SLUICE_CMD_MAX,
 };
 #define SLUICE_CMD_MAX (__SLUICE_CMD_MAX - 1)
@@ -183,7 +189,7 @@ enum sluice_genl_attr {
 	SLUICE_A_STRING,	/* string value of a parameter */
 	SLUICE_A_MINIMUM,	/* u64 */
 	SLUICE_A_MAXIMUM,	/* u64 */
-	SLUICE_A_DEFAULT,	/* u64, or flag in CC_LIST */
+	SLUICE_A_DEFAULT,	/* u64: what PARAM_RESET gives; flag in CC_LIST */
 	SLUICE_A_UNIT,		/* string: "us", "bytes", "segments", "" ... */
 	SLUICE_A_HELP,		/* string, one line */
 	SLUICE_A_VERSION,	/* string */
@@ -193,8 +199,17 @@ enum sluice_genl_attr {
 	SLUICE_A_SNDBUF,	/* u32 bytes, as SO_SNDBUF would be given */
 	SLUICE_A_RCVBUF,	/* u32 bytes */
 	SLUICE_A_PAD,
+	SLUICE_A_SOURCE,	/* u8: enum sluice_source */
+	SLUICE_A_SYSCTL,	/* string: the sysctl that a parameter follows when it isn't set */
 	__SLUICE_A_MAX,
 };
 #define SLUICE_A_MAX (__SLUICE_A_MAX - 1)
+
+/* Where a parameter's value comes from. */
+enum sluice_source {
+	SLUICE_SOURCE_DEFAULT,		/* built in */
+	SLUICE_SOURCE_SYSCTL,		/* the sysctl says so */
+	SLUICE_SOURCE_SET,		/* SLUICE_CMD_PARAM_SET */
+};
 
 #endif /* SLUICE_H */

@@ -6,10 +6,11 @@ bool probe(struct sock *sk);
 bool probe(struct sock *sk)
 {
 #ifdef PROBE
-	return inet_test_bit(RECVERR, sk) && inet_test_bit(MC_LOOP, sk) && inet_test_bit(MC_ALL, sk);
+	return inet_test_bit(RECVERR, sk) && inet_test_bit(MC_LOOP, sk) &&
+	       inet_test_bit(MC_ALL, sk) && inet_test_bit(DEFER_CONNECT, sk);
 #else
 	struct inet_sock *inet = inet_sk(sk);
 
-	return inet->recverr && inet->mc_loop && inet->mc_all;
+	return inet->recverr && inet->mc_loop && inet->mc_all && inet->defer_connect;
 #endif
 }

@@ -8,12 +8,20 @@
 namespace sluice
 {
 
-// RFC 5961 5.2 bounds how old an acknowledgment may be.
 bool Connection::acknowledgment(const sluice_segment& seg, Instant now)
 {
     Sequence seg_ack(seg.ack);
+    if (state == State::SynReceived && fast.early && seg_ack >= snd.una && seg_ack <= snd.nxt) {
+        early_established(seg, now);
+        if (snd.fin_queued)
+            change(State::FinWait1);
+        apply_ack(seg, seg_ack, now);
+        return true;
+    }
     if (state == State::SynReceived) {
-        if (seg_ack <= snd.una || seg_ack > snd.nxt) {
+        // Of the data in our SYN, too, if the peer's crossed it.
+        Sequence end = snd.nxt + (passive ? 0 : fast.offered);
+        if (seg_ack <= snd.una || seg_ack > end) {
             count(SLUICE_CNT_future_ack);
             send_control(SLUICE_RST, seg_ack, now);
             return false;
@@ -21,8 +29,9 @@ bool Connection::acknowledgment(const sluice_segment& seg, Instant now)
         snd.wnd = snd.max_wnd = seg.window << snd.wscale;
         snd.wl1 = Sequence(seg.seq);
         snd.wl2 = seg_ack;
-        snd.una = snd.iss + 1;
+        snd.una = snd.nxt = later(snd.iss + 1, seg_ack);
         established(now);
+        release_acked();
         if (!rtt.measured())
             take_echo(seg, now);
         if (snd.fin_queued)
@@ -35,8 +44,10 @@ bool Connection::acknowledgment(const sluice_segment& seg, Instant now)
         return false;
     }
     if (seg_ack < snd.una) {
-        if (snd.una - seg_ack <= snd.max_wnd)
+        if (not_too_old(seg_ack)) {
+            overtaken_ack(seg, seg_ack, now);
             return true;
+        }
         count(SLUICE_CNT_old_ack);
         challenge_ack(now);
         return false;
@@ -49,7 +60,8 @@ void Connection::update_send_window(const sluice_segment& seg, Sequence seg_ack)
 {
     Sequence seq(seg.seq);
     uint32_t wnd = seg.window << snd.wscale;
-    bool newer = seg_ack > snd.una || snd.wl1 < seq || (snd.wl1 == seq && (wnd > snd.wnd || wnd == 0));
+    bool newer =
+        seg_ack > snd.una || snd.wl1 < seq || (snd.wl1 == seq && (wnd > snd.wnd || wnd == 0));
     if (!newer)
         return;
     snd.wl1 = seq;
@@ -63,28 +75,38 @@ void Connection::update_send_window(const sluice_segment& seg, Sequence seg_ack)
 bool Connection::is_dsack(const sluice_segment& seg, Sequence seg_ack) const
 {
     Sequence start(seg.sack[0].start), end(seg.sack[0].end);
-    if (end <= seg_ack && start < end)
+    if (start >= end || end > snd.nxt)
+        return false;
+    if (end <= seg_ack)
         return true;
     return seg.sack_count > 1 && start >= Sequence(seg.sack[1].start) &&
            end <= Sequence(seg.sack[1].end);
 }
 
-bool Connection::take_sacks(const sluice_segment& seg, Sequence seg_ack, Delivery& d)
+// Bytes that came twice. When all that was retransmitted did, nothing was lost
+// (RFC 3708); mostly that is known when the episode is over, since what was out
+// when it began arrives before its retransmissions.
+void Connection::take_dsack(Sequence start, Sequence end, Instant now)
+{
+    count(SLUICE_CNT_dsack_in);
+    tally.dsacks++;
+    // More reports than retransmissions: it is the network that duplicates.
+    if (tally.dsacks > tally.retrans)
+        return;
+    if (!(rec.probe_outstanding && end == rec.probe_high))
+        widen_reordering_window();
+    if (end <= rec.undo_from || end > rec.undo_to)
+        return;
+    rec.undo_retransmitted -= least<uint64_t>(rec.undo_retransmitted, end - start);
+    if (rec.state < RecoveryState::Recovery)
+        try_undo(nullptr, false, now);
+}
+
+bool Connection::take_sacks(const sluice_segment& seg, Sequence seg_ack, Delivery& d, Instant now)
 {
     bool dsack = is_dsack(seg, seg_ack);
-    if (dsack) {
-        count(SLUICE_CNT_dsack_in);
-        tally.dsacks++;
-        Sequence end(seg.sack[0].end);
-        uint32_t bytes = end - Sequence(seg.sack[0].start);
-        // More reports than retransmissions: it is the network that duplicates.
-        if (tally.dsacks <= tally.retrans && end > rec.undo_from) {
-            rec.undo_retransmitted -= least<uint64_t>(rec.undo_retransmitted, bytes);
-            if (rec.window_steps < 255)
-                rec.window_steps++;
-            rec.window_persist = 16;
-        }
-    }
+    if (dsack)
+        take_dsack(Sequence(seg.sack[0].start), Sequence(seg.sack[0].end), now);
     for (uint8_t i = dsack ? 1 : 0; i < seg.sack_count; i++) {
         Sequence start(seg.sack[i].start), end(seg.sack[i].end);
         if (start >= end || end > snd.nxt) {
@@ -133,6 +155,8 @@ void Connection::release_acked()
         return;
     uint32_t bytes = data_acked - snd.buffer_start;
     snd.buffer_start = data_acked;
+    if (snd.urgent && data_acked >= snd.up) [[unlikely]]
+        snd.urgent = false;
     tally.bytes_acked += bytes;
     sluice_host_release(handle(), bytes);
     events |= SLUICE_EV_WRITABLE;
@@ -143,8 +167,47 @@ void Connection::forget_old_marks()
 {
     constexpr uint32_t farthest = 1u << 30; // no window is larger
     rec.high = later(rec.high, snd.una);
-    if (snd.una - rec.undo_from > farthest)
+    rec.widen_after = later(rec.widen_after, snd.una);
+    ecn.high = later(ecn.high, snd.una - 1);
+    if (snd.una - rec.undo_from > farthest) {
         rec.undo_from = snd.una - farthest;
+        rec.undo_to = later(rec.undo_to, rec.undo_from);
+    }
+}
+
+// RFC 8985 6.2.2: the most recently sent of what was delivered.
+void Connection::advance_rack(const Delivery& d, Instant now)
+{
+    if (!d.newest_sent || (d.newest_retransmitted && now - d.newest_sent < rtt.min_rtt()))
+        return;
+    if (d.newest_sent < rec.rack_sent ||
+        (d.newest_sent == rec.rack_sent && d.newest_end <= rec.rack_end))
+        return;
+    rec.rack_sent = d.newest_sent;
+    rec.rack_end = d.newest_end;
+    rec.rack_rtt = now - d.newest_sent;
+}
+
+// A newer acknowledgment came before this one, which therefore says nothing of
+// the window or of time. But a SACK or D-SACK block may stand in it alone: a
+// duplicate is reported once (RFC 2883 4). That blocks come late is no sign
+// that payload was reordered.
+void Connection::overtaken_ack(const sluice_segment& seg, Sequence seg_ack, Instant now)
+{
+    Delivery d;
+    bool dsack = rec.sack && seg.sack_count && take_sacks(seg, seg_ack, d, now);
+    loss_probe_acked(seg_ack, dsack, false, now);
+    if (outstanding() == 0)
+        return;
+    rate.acknowledged(d, rtt.min_rtt(), now);
+    advance_rack(d, now);
+    bool duplicate = !rec.sack && seg_ack == snd.una && !seg.length && !(seg.flags & SLUICE_FIN);
+    if (rec.state == RecoveryState::Open && !d.sacked_bytes && !duplicate)
+        return;
+    if (!try_undo(&seg, false, now))
+        recover(d, false, duplicate, now);
+    if (d.bytes)
+        arm_retransmit(now);
 }
 
 void Connection::apply_ack(const sluice_segment& seg, Sequence seg_ack, Instant now)
@@ -152,6 +215,7 @@ void Connection::apply_ack(const sluice_segment& seg, Sequence seg_ack, Instant 
     bool advanced = seg_ack > snd.una;
     uint32_t flight = in_flight();
     uint32_t old_wnd = snd.wnd;
+    bool marked = (seg.flags & SLUICE_ECE) && ecn_capable();
     Sequence highest = board.sacked() ? board.highest_sacked() : snd.una;
     Delivery d;
     bool dsack = false;
@@ -162,7 +226,7 @@ void Connection::apply_ack(const sluice_segment& seg, Sequence seg_ack, Instant 
     timers.probes = 0;
     timers.probes_began.clear();
     if (rec.sack && seg.sack_count)
-        dsack = take_sacks(seg, seg_ack, d);
+        dsack = take_sacks(seg, seg_ack, d, now);
     if (advanced) {
         board.acknowledge(seg_ack, d);
         snd.una = seg_ack;
@@ -170,6 +234,8 @@ void Connection::apply_ack(const sluice_segment& seg, Sequence seg_ack, Instant 
         timers.retrans_began.clear();
         release_acked();
         forget_old_marks();
+        if (mtu.size)
+            mtu_probe_acked();
     }
     bool repeated = !advanced && !seg.length && !(seg.flags & SLUICE_FIN) && snd.wnd == old_wnd;
     bool duplicate = !rec.sack && repeated && outstanding() > 0;
@@ -183,34 +249,34 @@ void Connection::apply_ack(const sluice_segment& seg, Sequence seg_ack, Instant 
         timers.backoff = 0; // only a measurement ends it (RFC 6298 5, Karn)
     uint64_t rate_sample = rate.acknowledged(d, rtt.min_rtt(), now);
     note_reordering(d, highest);
-    if (d.newest_sent &&
-        (!d.newest_retransmitted || now - d.newest_sent >= rtt.min_rtt()) &&
-        (d.newest_sent > rec.rack_sent ||
-         (d.newest_sent == rec.rack_sent && d.newest_end > rec.rack_end))) {
-        rec.rack_sent = d.newest_sent;
-        rec.rack_end = d.newest_end;
-        rec.rack_rtt = now - d.newest_sent;
-    }
+    advance_rack(d, now);
+    if (marked)
+        keep_reduced();
     if (rec.state != RecoveryState::Open || d.sacked_bytes || duplicate || board.sacked()) {
         bool undone = try_undo(&seg, advanced, now);
         if (!undone)
             recover(d, advanced, duplicate, now);
     }
-    if (advanced && rec.state != RecoveryState::Recovery)
-        grow_window(d, flight, rate_sample, now);
+    if (marked)
+        take_echo_of_mark(d, flight, advanced, now);
+    if (advanced && rec.state != RecoveryState::Recovery && rec.state != RecoveryState::Cwr)
+        grow_window(d, flight, rate_sample, marked, now);
     if (advanced || d.bytes) {
         if (outstanding())
             arm_retransmit(now);
         else
             stop_send_timer();
     }
+    if (outstanding() || unsent())
+        update_pacing();
     if (advanced)
         autotune_send();
     if (snd.fin_queued && snd.una > snd.write_end)
         fin_acknowledged(now);
 }
 
-void Connection::grow_window(const Delivery& d, uint32_t flight, uint64_t rate_sample, Instant now)
+void Connection::grow_window(const Delivery& d, uint32_t flight, uint64_t rate_sample, bool marked,
+                             Instant now)
 {
     bool slow_start = cc.cwnd < cc.ssthresh;
     sluice_cc_ack a{};
@@ -224,7 +290,7 @@ void Connection::grow_window(const Delivery& d, uint32_t flight, uint64_t rate_s
     a.lost = board.take_newly_lost();
     a.app_limited = d.prior_app_limited;
     a.in_recovery = rec.state >= RecoveryState::Recovery;
-    a.ecn_echo = false; // ECN is not negotiated, so ECE says nothing
+    a.ecn_echo = marked;
     a.cwnd_limited = cwnd_limited || (slow_start && cc.cwnd < 2 * flight);
     cwnd_limited = false;
     cc.cwnd_used = flight;

@@ -39,7 +39,8 @@ void Connection::autotune_receive(Instant now)
     }
     if (!round || (now - tune.space_since).us() < round)
         return;
-    uint32_t copied = static_cast<uint32_t>(least<uint64_t>(tune.copied - tune.space_copied, 1u << 30));
+    uint32_t copied =
+        static_cast<uint32_t>(least<uint64_t>(tune.copied - tune.space_copied, 1u << 30));
     if (copied > tune.space) {
         tune.space = copied;
         if (config->moderate_rcvbuf)

@@ -43,7 +43,7 @@ struct sluice_cc_ack {
 	bool app_limited;		/* the rate sample was limited by the application */
 	bool cwnd_limited;		/* the window, not the application, held data back */
 	bool in_recovery;
-	bool ecn_echo;
+	bool ecn_echo;			/* it told of an ECN mark (RFC 3168) */
 };
 
 struct sluice_cc_ops {
@@ -57,6 +57,12 @@ struct sluice_cc_ops {
 	void (*acked)(struct sluice_cc *cc, const struct sluice_cc_ack *ack);
 	/* A loss episode begins: the new ssthresh in bytes (>= 2 mss). The core moves cwnd to it. */
 	uint32_t (*loss)(struct sluice_cc *cc, uint32_t in_flight, sluice_usec now);
+	/*
+	 * optional: an ECN mark was echoed: the new ssthresh in bytes (>= 2 mss). The core
+	 * moves cwnd to it, or further, down to one mss, when it is cwnd already. Once a
+	 * window, never undone. Without it loss() is asked.
+	 */
+	uint32_t (*marked)(struct sluice_cc *cc, uint32_t in_flight, sluice_usec now);
 	/* optional: a retransmission timeout; loss() was called first, cwnd is one segment after it. */
 	void (*timeout)(struct sluice_cc *cc, sluice_usec now);
 	/* optional: the last loss was none; cwnd and ssthresh are restored already. */

@@ -71,7 +71,8 @@ void Connection::arm_fin_wait_2(Instant now)
         closed();
         return;
     }
-    Duration life = set.linger2_s ? Duration(set.linger2_s * 1000000ull) : Duration(config->fin_timeout);
+    Duration life =
+        set.linger2_s ? Duration(set.linger2_s * 1000000ull) : Duration(config->fin_timeout);
     timers.keep = now + life;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // The host's entry points into a connection, its changes of state and its end.
 #include "connection.h"
+#include "isn.h"
 
 #include <new>
 
@@ -9,7 +10,10 @@ namespace sluice
 
 namespace
 {
-constexpr Instant at(sluice_usec now) { return Instant(now); }
+constexpr Instant at(sluice_usec now)
+{
+    return Instant(now);
+}
 } // namespace
 
 bool Connection::synchronized() const
@@ -46,6 +50,7 @@ void Connection::closed()
     timers.send.clear();
     timers.keep.clear();
     timers.armed.clear();
+    pace.waits_until.clear();
     ack.deadline.clear();
     sluice_host_arm(handle(), 0);
     if (!held.empty())
@@ -53,6 +58,7 @@ void Connection::closed()
     held.release(handle());
     board.release(handle());
     snd.nxt = snd.una;
+    fast.early = false;
     change(State::Closed);
     events |= SLUICE_EV_CLOSED;
 }
@@ -109,7 +115,7 @@ void sluice_conn_inherit(sluice_conn* child, const sluice_conn* listener)
 
 void sluice_conn_connect(sluice_conn* c, const sluice_path* path, sluice_usec now)
 {
-    of(c).connect(*path, at(now));
+    of(c).connect(*path, nullptr, at(now));
     of(c).finish(at(now));
 }
 
@@ -133,6 +139,12 @@ void sluice_conn_written(sluice_conn* c, uint32_t bytes, bool more, sluice_usec 
     n.snd.more = more;
     n.output(at(now));
     n.finish(at(now));
+}
+
+void sluice_conn_written_urgent(sluice_conn* c, uint32_t bytes, sluice_usec now)
+{
+    of(c).written_urgent(bytes, at(now));
+    of(c).finish(at(now));
 }
 
 void sluice_conn_push(sluice_conn* c, sluice_usec now)
@@ -175,9 +187,10 @@ void sluice_conn_time(sluice_conn* c, sluice_usec now)
 void sluice_conn_path_mtu(sluice_conn* c, uint16_t max_payload, sluice_usec now)
 {
     Connection& n = of(c);
-    bool smaller = max_payload < n.snd.max_payload;
+    uint16_t before = n.snd.mss;
     n.snd.max_payload = greatest<uint16_t>(max_payload, 48);
     n.update_mss();
+    bool smaller = n.snd.mss < before;
     if (smaller && n.synchronized() && n.outstanding() > 0) {
         // What is out was cut too large: send it again, no congestion meant.
         n.count(SLUICE_CNT_mtu_reductions);
@@ -185,6 +198,11 @@ void sluice_conn_path_mtu(sluice_conn* c, uint16_t max_payload, sluice_usec now)
         n.output(at(now));
     }
     n.finish(at(now));
+}
+
+uint32_t sluice_conn_timestamp(const sluice_conn* c, sluice_usec now)
+{
+    return wire_timestamp(now, of(c).ts.offset);
 }
 
 bool sluice_conn_in_flight(const sluice_conn* c, uint32_t seq)
@@ -224,20 +242,35 @@ sluice_state sluice_conn_state(const sluice_conn* c)
     return static_cast<sluice_state>(of(c).state);
 }
 
-uint32_t sluice_conn_unsent(const sluice_conn* c) { return of(c).unsent(); }
+uint32_t sluice_conn_unsent(const sluice_conn* c)
+{
+    return of(c).unsent();
+}
 
 uint32_t sluice_conn_unacked(const sluice_conn* c)
 {
     return of(c).snd.write_end - of(c).snd.buffer_start;
 }
 
-bool sluice_conn_fin_received(const sluice_conn* c) { return of(c).rcv.fin_taken; }
+bool sluice_conn_fin_received(const sluice_conn* c)
+{
+    return of(c).rcv.fin_taken;
+}
 
-bool sluice_conn_write_closed(const sluice_conn* c) { return of(c).snd.fin_queued; }
+bool sluice_conn_write_closed(const sluice_conn* c)
+{
+    return of(c).snd.fin_queued;
+}
 
-uint32_t sluice_conn_rcv_nxt(const sluice_conn* c) { return of(c).rcv.nxt.value(); }
+uint32_t sluice_conn_rcv_nxt(const sluice_conn* c)
+{
+    return of(c).rcv.nxt.value();
+}
 
-uint32_t sluice_conn_mss(const sluice_conn* c) { return of(c).snd.mss; }
+uint32_t sluice_conn_mss(const sluice_conn* c)
+{
+    return of(c).snd.mss;
+}
 
 void sluice_conn_set_cc(sluice_conn* c, const sluice_cc_ops* cc, sluice_usec now)
 {
@@ -255,6 +288,9 @@ void sluice_conn_set_cc(sluice_conn* c, const sluice_cc_ops* cc, sluice_usec now
     }
 }
 
-const sluice_cc_ops* sluice_conn_cc(const sluice_conn* c) { return of(c).cc.ops; }
+const sluice_cc_ops* sluice_conn_cc(const sluice_conn* c)
+{
+    return of(c).cc.ops;
+}
 
 } // extern "C"

@@ -31,7 +31,10 @@ public:
 
     // The application has nothing more to send: samples until what is in
     // flight now has arrived say nothing of the path.
-    void application_limited(uint32_t in_flight) { app_limited_until_ = delivered_ + in_flight + 1; }
+    void application_limited(uint32_t in_flight)
+    {
+        app_limited_until_ = delivered_ + in_flight + 1;
+    }
 
     // Takes one acknowledgment in; returns the sample, 0 when there is none.
     uint64_t acknowledged(const Delivery& d, Duration min_rtt, Instant now)

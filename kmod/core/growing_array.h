@@ -92,8 +92,8 @@ private:
         while (wanted < count_ + n)
             wanted *= 2;
         compact();
-        T* bigger = static_cast<T*>(sluice_host_resize(owner, heap_, heap_capacity_ * sizeof(T),
-                                                       wanted * sizeof(T)));
+        T* bigger = static_cast<T*>(
+            sluice_host_resize(owner, heap_, heap_capacity_ * sizeof(T), wanted * sizeof(T)));
         if (!bigger)
             return head_ + count_ + n <= capacity();
         if (!heap_)

@@ -6,7 +6,14 @@
 // Timer: the SYN-ACK goes out again after rto_initial, then after twice that,
 // and so on up to rto_max; after synack_retries of them the object is dropped
 // when the next would be due.
+//
+// With TCP_DEFER_ACCEPT an ACK that brings nothing is put off, and no SYN-ACK
+// is sent again, until the last of `defer` timeouts; that one asks the peer for
+// another ACK, which is taken.
+#include "half_open.h"
+
 #include "acceptable.h"
+#include "ecn.h"
 #include "instant.h"
 #include "isn.h"
 #include "wire.h"
@@ -28,34 +35,22 @@ Sequence snd_nxt(const HalfOpen& h)
     return Sequence(h.iss) + 1;
 }
 
-HeaderFields header(const HalfOpen& h, sluice_usec now)
+HeaderFields header(const HalfOpen& h, uint32_t ts_value)
 {
     HeaderFields f;
     f.source = h.local_port;
     f.destination = h.remote_port;
     f.ack = rcv_nxt(h).value();
     f.timestamp = h.timestamp_ok;
-    f.ts_value = wire_timestamp(now, h.ts_offset);
+    f.ts_value = ts_value;
     f.ts_echo = h.ts_recent;
     return f;
-}
-
-void write_syn_ack(const HalfOpen& h, sluice_reply& reply, sluice_usec now)
-{
-    HeaderFields f = header(h, now);
-    f.seq = h.iss;
-    f.flags = SLUICE_SYN | SLUICE_ACK;
-    f.window = static_cast<uint16_t>(h.rcv_wnd); // never scaled in a SYN (RFC 7323 2.2)
-    f.mss = h.advertise_mss;
-    f.sack_permitted = h.sack_ok;
-    f.wscale = h.wscale_ok ? static_cast<int8_t>(h.rcv_wscale) : int8_t{-1};
-    reply.header_length = write_header(reply.header, f);
 }
 
 void write_ack(const HalfOpen& h, const sluice_config* config, sluice_reply& reply, sluice_usec now)
 {
     sluice_host_count(config, SLUICE_CNT_segs_out, 1);
-    HeaderFields f = header(h, now);
+    HeaderFields f = header(h, wire_timestamp(now, h.ts_offset));
     f.seq = snd_nxt(h).value();
     f.flags = SLUICE_ACK;
     f.window = static_cast<uint16_t>(h.rcv_wnd >> h.rcv_wscale);
@@ -67,7 +62,7 @@ void resend_syn_ack(HalfOpen& h, const sluice_config* config, sluice_reply& repl
     h.resent = true;
     sluice_host_count(config, SLUICE_CNT_syn_retrans, 1);
     sluice_host_count(config, SLUICE_CNT_retrans_segs, 1);
-    write_syn_ack(h, reply, now);
+    write_syn_ack(h, wire_timestamp(now, h.ts_offset), reply);
 }
 
 // RFC 6298 5.5.
@@ -112,12 +107,24 @@ sluice_half_open_result reset_received(const HalfOpen& h, const sluice_config* c
 void repeated_syn(HalfOpen& h, const sluice_config* config, const sluice_segment& seg,
                   sluice_reply& reply, sluice_usec now)
 {
+    h.ecn_fell_back |= !asks_for_ecn(seg);
     if (!may_answer(seg, h.last_answer, now))
         return;
     if (h.timestamp_ok && seg.has_timestamp)
         h.ts_recent = seg.ts_value;
     h.deadline = next_deadline(h, config, now);
     resend_syn_ack(h, config, reply, now);
+}
+
+bool put_off(HalfOpen& h, const sluice_config* config, const sluice_segment& seg, sluice_usec now)
+{
+    if (h.retries >= h.defer || segment_end(seg) != rcv_nxt(h))
+        return false;
+    if (!h.deferred && !h.resent)
+        h.rtt = now - h.sent;
+    h.deferred = true;
+    sluice_host_count(config, SLUICE_CNT_accepts_deferred, 1);
+    return true;
 }
 
 bool is_repeated_syn(const HalfOpen& h, const sluice_segment& seg)
@@ -140,6 +147,7 @@ void choose_options(HalfOpen& h, const sluice_config* config, const sluice_segme
     h.wscale_ok = config->window_scaling && syn.has_wscale;
     h.ts_recent = h.timestamp_ok ? syn.ts_value : 0;
     h.snd_wscale = h.wscale_ok ? syn.wscale : uint8_t{0};
+    h.ecn_ok = config->ecn != ECN_NEVER && asks_for_ecn(syn);
 }
 
 void choose_window(HalfOpen& h, const sluice_config* config, const sluice_conn* listener,
@@ -157,6 +165,37 @@ void choose_window(HalfOpen& h, const sluice_config* config, const sluice_conn* 
 
 } // namespace
 
+void describe_half_open(HalfOpen& h, const sluice_conn* listener, const sluice_config* config,
+                        const sluice_path& path, const sluice_segment& syn, uint32_t space)
+{
+    h = {};
+    h.local_port = path.local_port;
+    h.remote_port = path.remote_port;
+    h.irs = syn.seq;
+    h.ts_offset = timestamp_offset(path);
+    h.advertise_mss = path.advertise_mss;
+    if (uint64_t maxseg = sluice_conn_option(listener, SLUICE_OPTION_MAXSEG))
+        h.advertise_mss = static_cast<uint16_t>(least<uint64_t>(maxseg, path.advertise_mss));
+    h.peer_mss = syn.mss ? syn.mss : default_mss(path.remote);
+    h.defer = static_cast<uint8_t>(sluice_conn_option(listener, SLUICE_OPTION_DEFER_ACCEPT));
+    choose_options(h, config, syn);
+    choose_window(h, config, listener, space);
+}
+
+void write_syn_ack(const HalfOpen& h, uint32_t ts_value, sluice_reply& reply,
+                   const sluice_fastopen_cookie* grant)
+{
+    HeaderFields f = header(h, ts_value);
+    f.fastopen = grant;
+    f.seq = h.iss;
+    f.flags = SLUICE_SYN | SLUICE_ACK | (h.ecn_ok ? SLUICE_ECE : 0);
+    f.window = static_cast<uint16_t>(h.rcv_wnd); // never scaled in a SYN (RFC 7323 2.2)
+    f.mss = h.advertise_mss;
+    f.sack_permitted = h.sack_ok;
+    f.wscale = h.wscale_ok ? static_cast<int8_t>(h.rcv_wscale) : int8_t{-1};
+    reply.header_length = write_header(reply.header, f);
+}
+
 } // namespace sluice
 
 using namespace sluice;
@@ -164,28 +203,20 @@ using namespace sluice;
 extern "C" void sluice_half_open_init(sluice_half_open* h, const sluice_conn* listener,
                                       const sluice_config* config, const sluice_path* path,
                                       const sluice_segment* syn, uint32_t space, uint32_t isn_after,
-                                      sluice_reply* syn_ack, sluice_usec now)
+                                      const sluice_fastopen_cookie* grant, sluice_reply* syn_ack,
+                                      sluice_usec now)
 {
-    *h = {};
-    h->local_port = path->local_port;
-    h->remote_port = path->remote_port;
-    h->irs = syn->seq;
+    describe_half_open(*h, listener, config, *path, *syn, space);
     h->iss = initial_sequence(*path, now);
     if (isn_after)
         h->iss = later(Sequence(h->iss), Sequence(isn_after)).value();
-    h->ts_offset = timestamp_offset(*path);
-
-    h->advertise_mss = path->advertise_mss;
-    if (uint64_t maxseg = sluice_conn_option(listener, SLUICE_OPTION_MAXSEG))
-        h->advertise_mss = static_cast<uint16_t>(least<uint64_t>(maxseg, path->advertise_mss));
-    h->peer_mss = syn->mss ? syn->mss : default_mss(path->remote);
-    choose_options(*h, config, *syn);
-    choose_window(*h, config, listener, space);
-
     h->sent = now;
     h->deadline = next_deadline(*h, config, now);
+    if (!syn_ack)
+        return;
     sluice_host_count(config, SLUICE_CNT_segs_out, 1);
-    write_syn_ack(*h, *syn_ack, now);
+    write_syn_ack(*h, wire_timestamp(now, h->ts_offset), *syn_ack,
+                  grant && grant->length ? grant : nullptr);
 }
 
 extern "C" sluice_half_open_result sluice_half_open_segment(sluice_half_open* h,
@@ -232,6 +263,10 @@ extern "C" sluice_half_open_result sluice_half_open_segment(sluice_half_open* h,
     // RFC 7323 4.3
     if (h->timestamp_ok && seg.has_timestamp && Sequence(seg.seq) <= rcv_nxt(*h))
         h->ts_recent = seg.ts_value;
+    if (put_off(*h, config, seg, now))
+        return SLUICE_HALF_OPEN_KEEP;
+    if (h->deferred)
+        h->sent = h->rtt ? now - h->rtt : 0;
     return SLUICE_HALF_OPEN_ESTABLISHED;
 }
 
@@ -242,13 +277,16 @@ extern "C" sluice_half_open_result sluice_half_open_time(sluice_half_open* h,
     reply->header_length = 0;
     if (now < h->deadline)
         return SLUICE_HALF_OPEN_KEEP;
-    if (h->retries >= config->synack_retries) {
+    const bool waits = h->deferred && h->retries < h->defer;
+    if (h->retries >= config->synack_retries && !waits) {
         sluice_host_count(config, SLUICE_CNT_half_open_timeouts, 1);
         sluice_host_count(config, SLUICE_CNT_attempt_fails, 1);
         return SLUICE_HALF_OPEN_DROP;
     }
-    h->retries++;
+    if (h->retries < 255)
+        h->retries++;
     h->deadline = next_deadline(*h, config, now);
-    resend_syn_ack(*h, config, *reply, now);
+    if (!waits || h->retries == h->defer)
+        resend_syn_ack(*h, config, *reply, now);
     return SLUICE_HALF_OPEN_KEEP;
 }

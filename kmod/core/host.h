@@ -35,7 +35,7 @@ typedef uint64_t sluice_usec;
 
 /* ---- objects whose storage is the host's ------------------------------- */
 
-#define SLUICE_CONN_SIZE 1024
+#define SLUICE_CONN_SIZE 1056
 
 /* One connection, from socket creation to CLOSED. Only the core looks inside. */
 struct sluice_conn {
@@ -87,8 +87,24 @@ enum sluice_flag {
 	SLUICE_CWR = 0x80,
 };
 
+/* The ECN field of an IP header (RFC 3168 5). */
+enum sluice_ecn {
+	SLUICE_NOT_ECT,
+	SLUICE_ECT_1,
+	SLUICE_ECT_0,
+	SLUICE_CE,
+};
+
 struct sluice_sack_block {
 	uint32_t start, end;
+};
+
+#define SLUICE_FASTOPEN_COOKIE_MAX 16
+
+/* Of TCP Fast Open (RFC 7413 4.1.1). */
+struct sluice_fastopen_cookie {
+	uint8_t length;			/* 4..16, even; 0: none */
+	uint8_t bytes[SLUICE_FASTOPEN_COOKIE_MAX];
 };
 
 /* A received segment: parsed by sluice_segment_parse(), payload still the host's. */
@@ -98,19 +114,21 @@ struct sluice_segment {
 	uint32_t length;		/* payload bytes */
 	uint32_t window;		/* as on the wire, unscaled */
 	uint16_t source, destination;	/* ports, host order */
-	uint16_t urgent;
+	uint16_t urgent;		/* as on the wire */
 	uint8_t flags;			/* enum sluice_flag */
 	uint8_t header_length;		/* bytes, 20..60 */
-	uint8_t ecn;			/* IP ECN field, by the host: 0..3 */
+	uint8_t ecn;			/* enum sluice_ecn of the IP header, by the host */
 	/* coalesced segments (GRO/GSO): size of one and their number; 0, 0 or 1 when single */
 	uint16_t gso_size, gso_segs;
 	/* options */
 	bool has_timestamp, sack_permitted, has_wscale, bad_option;
+	bool has_fastopen;		/* in a SYN alone; without a cookie it asks for one */
 	uint8_t wscale;
 	uint8_t sack_count;
 	uint16_t mss;			/* 0 when absent */
 	uint32_t ts_value, ts_echo;
 	struct sluice_sack_block sack[SLUICE_SACK_MAX];
+	struct sluice_fastopen_cookie fastopen;	/* when has_fastopen */
 };
 
 enum sluice_parse {
@@ -132,12 +150,17 @@ enum sluice_parse sluice_segment_parse(const uint8_t *bytes, uint32_t available,
 struct sluice_transmission {
 	uint8_t header[SLUICE_HEADER_MAX];	/* complete but for the checksum (zero) */
 	uint8_t header_length;
-	uint8_t ecn;			/* IP ECN field to set */
+	uint8_t ecn;			/* enum sluice_ecn for the IP headers */
 	bool retransmission;
 	bool pure_ack;			/* no payload, SYN, FIN or RST */
 	uint32_t offset;		/* of the first payload byte, from the send buffer's oldest byte */
-	uint32_t length;		/* payload bytes; may be many mss: header is of the first segment */
+	/*
+	 * payload bytes; may be many mss: the header is of the first segment. FIN
+	 * and PSH belong to the last alone, CWR to the first alone.
+	 */
+	uint32_t length;
 	uint32_t mss;			/* payload bytes of each segment but the last; > 0 when length > 0 */
+	uint64_t pacing_rate;		/* bytes per second, for who paces it; ~0: not known */
 };
 
 /*
@@ -177,10 +200,22 @@ void sluice_conn_inherit(struct sluice_conn *child, const struct sluice_conn *li
 
 /* Active open: sends SYN, state SYN_SENT. */
 void sluice_conn_connect(struct sluice_conn *c, const struct sluice_path *path, sluice_usec now);
+/*
+ * The same by TCP Fast Open: the first `bytes` of the stream, which the host
+ * has put into the send buffer, go with the SYN: sluice_fastopen_room() at
+ * most. cookie: the peer's; of length 0: none is known, the SYN asks for one,
+ * and `bytes` must be 0; NULL: data go without.
+ */
+void sluice_conn_connect_fast(struct sluice_conn *c, const struct sluice_path *path, uint32_t bytes,
+			      const struct sluice_fastopen_cookie *cookie, sluice_usec now);
+/* Payload bytes that fit a SYN with every option. mss: what the peer last offered; 0: unknown. */
+uint32_t sluice_fastopen_room(const struct sluice_path *path, uint16_t mss);
 /* A segment for this connection. Takes no ownership: payload it wants goes to sluice_host_deliver(). */
 void sluice_conn_segment(struct sluice_conn *c, struct sluice_segment *seg, sluice_usec now);
 /* The application appended `bytes` to the send buffer. more: MSG_MORE, hold a partial segment. */
 void sluice_conn_written(struct sluice_conn *c, uint32_t bytes, bool more, sluice_usec now);
+/* The same; the last of them is urgent, and all that is before it goes at once (MSG_OOB). */
+void sluice_conn_written_urgent(struct sluice_conn *c, uint32_t bytes, sluice_usec now);
 /* Sends whatever may go (option changed, device has room again). */
 void sluice_conn_push(struct sluice_conn *c, sluice_usec now);
 /* The application took `bytes` out of the receive buffer: window update, autotuning. */
@@ -198,6 +233,8 @@ void sluice_conn_abort(struct sluice_conn *c, sluice_usec now);
 void sluice_conn_time(struct sluice_conn *c, sluice_usec now);
 /* Path MTU less IP header and 20 changed. */
 void sluice_conn_path_mtu(struct sluice_conn *c, uint16_t max_payload, sluice_usec now);
+/* What a segment sent now would carry as TSval (RFC 7323 3), whether or not it does. */
+uint32_t sluice_conn_timestamp(const struct sluice_conn *c, sluice_usec now);
 /* May an ICMP error about sequence number `seq` be believed: is it in flight (RFC 5927)? */
 bool sluice_conn_in_flight(const struct sluice_conn *c, uint32_t seq);
 /* A hard error (errno, positive) ends a connection in SYN_SENT/SYN_RECEIVED; else it is noted as soft. */
@@ -211,6 +248,8 @@ uint32_t sluice_conn_unsent(const struct sluice_conn *c);
 uint32_t sluice_conn_unacked(const struct sluice_conn *c);
 bool sluice_conn_fin_received(const struct sluice_conn *c);
 bool sluice_conn_write_closed(const struct sluice_conn *c);
+/* In SYN_RECEIVED, but open to both directions: the SYN had a good cookie (RFC 7413 4.2.2). */
+bool sluice_conn_open_early(const struct sluice_conn *c);
 /* Sequence number of the next byte in order. */
 uint32_t sluice_conn_rcv_nxt(const struct sluice_conn *c);
 /* Payload bytes of a full segment now. */
@@ -229,6 +268,9 @@ enum sluice_option {
 	SLUICE_OPTION_KEEPCNT,
 	SLUICE_OPTION_SYNCNT,
 	SLUICE_OPTION_LINGER2,		/* FIN_WAIT_2 life; 0: namespace's; ~0: none at all */
+	SLUICE_OPTION_DEFER_ACCEPT,	/* of a listener: SYN-ACK timeouts to wait for data, 0..255 */
+	SLUICE_OPTION_FASTOPEN,		/* of a listener: connections open early at most, 0: none */
+	SLUICE_OPTION_FASTOPEN_NO_COOKIE, /* data go and are taken without one */
 	SLUICE_OPTION_USER_TIMEOUT,	/* RFC 5482; 0: namespace's retries2 */
 	SLUICE_OPTION_WINDOW_CLAMP,	/* bytes; 0 none */
 	SLUICE_OPTION_NOTSENT_LOWAT,	/* bytes; ~0 none: kept here for the host */
@@ -255,11 +297,16 @@ struct sluice_half_open {
 	uint16_t advertise_mss;
 	uint16_t local_port, remote_port;
 	uint8_t snd_wscale, rcv_wscale;
-	uint8_t retries;		/* SYN-ACKs retransmitted */
+	uint8_t retries;		/* SYN-ACKs retransmitted, or due but put off */
+	uint8_t defer;			/* so many of them are waited for data (TCP_DEFER_ACCEPT) */
 	bool wscale_ok, sack_ok, timestamp_ok;
 	bool acked_but_full;		/* handshake complete, accept queue was full */
 	bool resent;			/* a SYN-ACK went out again: no RTT sample from it (Karn) */
-	sluice_usec sent;		/* first SYN-ACK */
+	bool deferred;			/* handshake complete, but no data came with it */
+	bool ecn_ok;			/* a SYN asked for ECN, and the SYN-ACK agrees */
+	bool ecn_fell_back;		/* another SYN didn't: our segments are never ECT (RFC 3168 6.1.1) */
+	sluice_usec sent;		/* first SYN-ACK; 0: nobody knows (a cookie) */
+	sluice_usec rtt;		/* told by the first ACK that was put off */
 	sluice_usec deadline;		/* when sluice_half_open_time() is due */
 	sluice_usec last_answer;	/* answers to unacceptable segments are rate-limited */
 };
@@ -273,11 +320,27 @@ enum sluice_half_open_result {
 /*
  * A SYN for a listener. `listener` gives options, `space` is the receive
  * buffer in payload bytes. `isn_after`: 0, or the least ISN (TIME_WAIT reuse).
+ * grant: cookie for the SYN-ACK, or NULL. syn_ack: NULL: the child will send it.
  */
 void sluice_half_open_init(struct sluice_half_open *h, const struct sluice_conn *listener,
 			   const struct sluice_config *config, const struct sluice_path *path,
 			   const struct sluice_segment *syn, uint32_t space, uint32_t isn_after,
+			   const struct sluice_fastopen_cookie *grant,
 			   struct sluice_reply *syn_ack, sluice_usec now);
+/*
+ * TCP Fast Open of a SYN (RFC 7413 4.2): may the child be made at once, of the
+ * half-open connection just begun? *grant: the cookie that the answer is to
+ * carry, or length 0. The host sees to its limit of such children.
+ */
+bool sluice_fastopen_judge(const struct sluice_conn *listener, const struct sluice_config *config,
+			   const struct sluice_path *path, const struct sluice_segment *syn,
+			   struct sluice_fastopen_cookie *grant);
+/*
+ * Such a child, after sluice_conn_accept(): takes the SYN's data, sends the
+ * SYN-ACK. grant: a cookie for that, or NULL.
+ */
+void sluice_conn_accept_early(struct sluice_conn *c, struct sluice_segment *syn,
+			      const struct sluice_fastopen_cookie *grant, sluice_usec now);
 /* A further segment of this 4-tuple. */
 enum sluice_half_open_result
 sluice_half_open_segment(struct sluice_half_open *h, const struct sluice_config *config,
@@ -287,6 +350,29 @@ sluice_half_open_segment(struct sluice_half_open *h, const struct sluice_config 
 enum sluice_half_open_result sluice_half_open_time(struct sluice_half_open *h,
 						   const struct sluice_config *config,
 						   struct sluice_reply *reply, sluice_usec now);
+/* How long after its SYN-ACK a cookie may be good, at most. */
+#define SLUICE_COOKIE_LIFE (128 * 1000000ull)
+
+/*
+ * A SYN for a listener that has no room for another half-open connection: the
+ * SYN-ACK that needs none (RFC 4987 3.6).
+ */
+void sluice_cookie_answer(const struct sluice_conn *listener, const struct sluice_config *config,
+			  const struct sluice_path *path, const struct sluice_segment *syn,
+			  uint32_t space, struct sluice_reply *syn_ack, sluice_usec now);
+/*
+ * Does an ACK for no connection answer a cookie of ours? Of the path, only
+ * addresses and ports are looked at.
+ */
+bool sluice_cookie_good(const struct sluice_path *path, const struct sluice_segment *ack,
+			sluice_usec now);
+/*
+ * If so, *h is the half-open connection that wasn't kept, and `ack`, whose
+ * timestamp echo is taken from it, a further segment of it.
+ */
+bool sluice_cookie_open(struct sluice_half_open *h, const struct sluice_conn *listener,
+			const struct sluice_config *config, const struct sluice_path *path,
+			struct sluice_segment *ack, uint32_t space, sluice_usec now);
 /* The child: state SYN_RECEIVED until the ACK is given to sluice_conn_segment(). After inherit(). */
 void sluice_conn_accept(struct sluice_conn *c, const struct sluice_half_open *h,
 			const struct sluice_path *path, sluice_usec now);
@@ -315,6 +401,9 @@ enum sluice_time_wait_result
 sluice_time_wait_segment(struct sluice_time_wait *t, const struct sluice_config *config,
 			 const struct sluice_segment *seg, struct sluice_reply *reply,
 			 uint32_t *isn_after, sluice_usec now);
+/* Would it be SLUICE_TIME_WAIT_NEW_SYN? Counts and changes nothing. */
+bool sluice_time_wait_reusable(const struct sluice_time_wait *t, const struct sluice_segment *syn,
+			       sluice_usec now);
 
 /* The RST that answers a segment for no connection (RFC 9293 3.10.7.1); none for an RST. */
 void sluice_reset_reply(const struct sluice_segment *seg, struct sluice_reply *reply);
@@ -323,6 +412,10 @@ void sluice_reset_reply(const struct sluice_segment *seg, struct sluice_reply *r
 
 /* Sends. false: not sent (no memory, no route); the core counts it and retries by its timers. */
 bool sluice_host_transmit(struct sluice_conn *c, const struct sluice_transmission *t);
+/* Somebody there keeps transmissions to their pacing_rate, so that the core need not. */
+bool sluice_host_paces(const struct sluice_conn *c);
+/* Bytes of this connection's packets, headers and all, that are in this host's queues. */
+uint32_t sluice_host_queued(const struct sluice_conn *c);
 /*
  * Keeps payload bytes [skip, skip + length) of `seg`, which stand at sequence
  * number `position`. in_order: append to the readable bytes. Otherwise hold
@@ -332,6 +425,25 @@ bool sluice_host_deliver(struct sluice_conn *c, struct sluice_segment *seg, uint
 			 uint32_t length, uint32_t position, bool in_order);
 /* All held bytes before `up_to` are now in order: append them to the readable bytes. */
 void sluice_host_join(struct sluice_conn *c, uint32_t up_to);
+/*
+ * The byte at sequence number `position`, which is still to come and may be
+ * delivered within this very call or much later, is urgent (RFC 9293 3.8.5).
+ * It stands behind every one of which that was said before. Returns how many
+ * unread bytes (0 or 1) that takes away from the application: an older urgent
+ * byte that no read will have any more.
+ */
+uint32_t sluice_host_urgent(struct sluice_conn *c, uint32_t position);
+/*
+ * The cookie of a client (path->remote) by the listener's key number `which`,
+ * 0 (which new ones are made by) or 1; length 0: there is no such key.
+ */
+void sluice_host_fastopen_cookie(const struct sluice_conn *listener, const struct sluice_path *path,
+				 unsigned int which, struct sluice_fastopen_cookie *cookie);
+/* The answer to a SYN that carried or asked for a cookie. Of length 0: none came. mss: its option, or 0. */
+void sluice_host_fastopen_learned(struct sluice_conn *c, const struct sluice_fastopen_cookie *cookie,
+				  uint16_t mss);
+/* SYNs with and without data were lost: something on the path may drop what it doesn't know (7413 4.1.3.1). */
+void sluice_host_fastopen_lost(struct sluice_conn *c);
 /* Drops all held bytes. */
 void sluice_host_drop_held(struct sluice_conn *c);
 /* The oldest `bytes` of the send buffer are acknowledged: free them. */

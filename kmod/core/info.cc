@@ -21,7 +21,10 @@ sluice_timer timer_shown(const Connection& n)
     if (!next)
         return SLUICE_TIMER_NONE;
     if (next == n.timers.send)
-        return n.timers.kind == Timers::Kind::Persist ? SLUICE_TIMER_PERSIST : SLUICE_TIMER_RETRANSMIT;
+        return n.timers.kind == Timers::Kind::Persist ? SLUICE_TIMER_PERSIST
+                                                      : SLUICE_TIMER_RETRANSMIT;
+    if (next == n.pace.waits_until)
+        return SLUICE_TIMER_PACING;
     if (next == n.ack.deadline)
         return SLUICE_TIMER_DELAYED_ACK;
     return n.orphaned && n.state == State::FinWait2 ? SLUICE_TIMER_FIN_WAIT_2
@@ -39,7 +42,7 @@ void describe_windows(const Connection& n, sluice_info& i)
     i.snd_wnd = n.snd.wnd;
     i.rcv_wnd = n.receive_window();
     i.rcv_space = n.tune.space;
-    i.pacing_rate = n.cc.pacing_rate;
+    i.pacing_rate = n.pace.rate;
 }
 
 void describe_queues(const Connection& n, sluice_info& i)
@@ -65,6 +68,7 @@ void describe_totals(const Connection& n, sluice_info& i)
     i.data_segs_in = n.tally.data_in;
     i.retrans_segs = n.tally.retrans;
     i.delivered = n.rate.delivered();
+    i.delivered_ce = n.tally.delivered_ce;
     i.delivery_rate = n.rate.bytes_per_second();
     i.dsack_dups = n.tally.dsacks;
     i.reord_seen = n.tally.reorders;
@@ -75,7 +79,10 @@ void describe(const Connection& n, sluice_info& i, Instant now)
     i.state = static_cast<uint8_t>(n.state);
     i.recovery = static_cast<uint8_t>(n.rec.state);
     i.options = (n.ts.on ? SLUICE_OPT_TIMESTAMPS : 0) | (n.rec.sack ? SLUICE_OPT_SACK : 0) |
-                (n.snd.wscale || n.rcv.wscale ? SLUICE_OPT_WSCALE : 0);
+                (n.snd.wscale || n.rcv.wscale ? SLUICE_OPT_WSCALE : 0) |
+                (n.ecn.on ? SLUICE_OPT_ECN : 0) | (n.ecn.seen ? SLUICE_OPT_ECN_SEEN : 0) |
+                (n.fast.taken ? SLUICE_OPT_SYN_DATA : 0);
+    i.fastopen_failure = n.fast.failure;
     i.backoff = n.timers.backoff;
     i.snd_wscale = n.snd.wscale;
     i.rcv_wscale = n.rcv.wscale;
@@ -110,6 +117,10 @@ const char* Connection::broken_invariant() const
         return "snd_nxt is past what was written";
     if (snd.buffer_start > snd.write_end || snd.buffer_start > later(snd.una, snd.iss + 1))
         return "the send buffer begins past what is acknowledged";
+    if (snd.urgent && !(snd.buffer_start < snd.up && snd.up <= snd.write_end))
+        return "SND.UP is not in the send buffer";
+    if (rcv.urgent && !rcv.fin_taken && rcv.up <= rcv.nxt)
+        return "RCV.UP is not ahead of rcv_nxt";
     if (rcv.wup > rcv.nxt)
         return "acknowledged more than was received";
     if (!rcv.fin_taken && rcv.nxt > rcv.right)
@@ -133,7 +144,10 @@ const char* Connection::broken_invariant() const
     return nullptr;
 }
 
-const char* broken_invariant(const sluice_conn* c) { return of(c).broken_invariant(); }
+const char* broken_invariant(const sluice_conn* c)
+{
+    return of(c).broken_invariant();
+}
 
 } // namespace sluice
 

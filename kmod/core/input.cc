@@ -3,6 +3,7 @@
 // in their order, with the blind-attack defences of RFC 5961 and PAWS of
 // RFC 7323.
 #include "connection.h"
+#include "ecn.h"
 #include "errors.h"
 
 namespace sluice
@@ -38,6 +39,18 @@ bool Connection::timestamp_acceptable(const sluice_segment& seg, Instant now)
     if (static_cast<int32_t>(seg.ts_value - ts.recent) >= 0)
         return true;
     return now - ts.recent_at > paws_age;
+}
+
+// A pure ACK that a newer segment overtook: PAWS guards payload from an earlier
+// turn of the sequence space, and this has none. It was sent at most an RTO
+// before TS.Recent, and acknowledges nothing new.
+bool Connection::reordered_ack(const sluice_segment& seg) const
+{
+    constexpr uint8_t flags = SLUICE_FIN | SLUICE_SYN | SLUICE_RST | SLUICE_ACK;
+    if (seg.length || (seg.flags & flags) != SLUICE_ACK || state == State::SynReceived)
+        return false;
+    return (ts.recent - seg.ts_value) * 1000ull <= rto().us() && not_too_old(Sequence(seg.ack)) &&
+           Sequence(seg.seq) <= rcv.nxt;
 }
 
 // TS.Recent (RFC 7323 4.3), except from payload that is wholly old: a
@@ -101,7 +114,7 @@ void Connection::reset_received(const sluice_segment& seg, Instant now)
     count(SLUICE_CNT_resets_in);
     if (state == State::SynReceived) {
         count(SLUICE_CNT_attempt_fails);
-        fail(error::connection_refused);
+        fail(fast.early ? error::connection_reset : error::connection_refused);
         return;
     }
     if (state == State::Established || state == State::CloseWait)
@@ -109,23 +122,41 @@ void Connection::reset_received(const sluice_segment& seg, Instant now)
     fail(state == State::CloseWait ? error::broken_pipe : error::connection_reset);
 }
 
+void Connection::older_timestamp(const sluice_segment& seg, Instant now)
+{
+    if (reordered_ack(seg)) {
+        if (sequence_acceptable(seg)) {
+            overtaken_ack(seg, Sequence(seg.ack), now);
+            output(now);
+        }
+        return; // an answer would have a newer one answered too
+    }
+    count(SLUICE_CNT_paws_rejected);
+    if (seg.length && Sequence(seg.seq) < rcv.nxt)
+        report_duplicate(Sequence(seg.seq), earlier(Sequence(seg.seq) + seg.length, rcv.nxt));
+    if (seg.length || now - ack.last_out_of_window >= unacceptable_interval) {
+        ack.last_out_of_window = now;
+        send_ack(now);
+    }
+}
+
 void Connection::segment_synchronized(sluice_segment& seg, Instant now)
 {
     // The peer's half of a simultaneous open: its SYN is known, its ACK isn't.
     if (state == State::SynReceived && !passive && (seg.flags & SLUICE_SYN) &&
         (seg.flags & SLUICE_ACK) && Sequence(seg.seq) == rcv.irs) {
+        ecn.fell_back |= !agrees_to_ecn(seg);
         seg.seq++;
         seg.flags &= static_cast<uint8_t>(~SLUICE_SYN);
         seg.window >>= snd.wscale; // never scaled in a SYN (RFC 7323 2.2)
     }
+    if (fast.early && (seg.flags & (SLUICE_SYN | SLUICE_ACK)) == SLUICE_SYN &&
+        Sequence(seg.seq) == rcv.irs) [[unlikely]] {
+        repeated_syn(now);
+        return;
+    }
     if (!timestamp_acceptable(seg, now)) {
-        count(SLUICE_CNT_paws_rejected);
-        if (seg.length && Sequence(seg.seq) < rcv.nxt)
-            report_duplicate(Sequence(seg.seq), earlier(Sequence(seg.seq) + seg.length, rcv.nxt));
-        if (seg.length || now - ack.last_out_of_window >= unacceptable_interval) {
-            ack.last_out_of_window = now;
-            send_ack(now);
-        }
+        older_timestamp(seg, now);
         return;
     }
     if (!sequence_acceptable(seg)) {
@@ -151,6 +182,8 @@ void Connection::segment_synchronized(sluice_segment& seg, Instant now)
         note_timestamp(seg, now);
     if (!acknowledgment(seg, now) || state == State::Closed)
         return;
+    if (seg.flags & SLUICE_URG) [[unlikely]]
+        take_urgent(seg);
     if (seg.length || (seg.flags & SLUICE_FIN))
         payload(seg, now);
     if (state == State::Closed)

@@ -51,8 +51,14 @@ private:
     uint64_t us_ = 0;
 };
 
-template<typename T> constexpr T least(T a, T b) { return b < a ? b : a; }
-template<typename T> constexpr T greatest(T a, T b) { return a < b ? b : a; }
+template<typename T> constexpr T least(T a, T b)
+{
+    return b < a ? b : a;
+}
+template<typename T> constexpr T greatest(T a, T b)
+{
+    return a < b ? b : a;
+}
 template<typename T> constexpr T clamped(T v, T low, T high)
 {
     return greatest(low, least(v, high));

@@ -13,9 +13,11 @@ namespace sluice
 // Payload of a full segment: path and peer bound it, fixed options come off.
 void Connection::update_mss()
 {
-    uint32_t mss = least<uint32_t>(snd.max_payload, snd.peer_mss);
-    if (set.maxseg)
-        mss = least<uint32_t>(mss, set.maxseg);
+    uint32_t mss = largest_segment();
+    if (mtu.on) {
+        bound_mtu_search();
+        mss = least<uint32_t>(mss, mtu.low);
+    }
     if (ts.on)
         mss -= least(mss - 36, TIMESTAMPS_ALIGNED);
     snd.mss = static_cast<uint16_t>(mss);
@@ -56,9 +58,20 @@ bool Connection::can_send_data() const
     case State::Closing:
     case State::LastAck:
         return true;
+    case State::SynReceived:
+        return fast.early;
     default:
         return false;
     }
+}
+
+// Payload bytes of one transmission. The urgent pointer is another in each
+// segment, which no segmentation engine knows: they go one by one.
+uint32_t Connection::transmission_max() const
+{
+    if (snd.urgent)
+        return least(effective_mss(), snd.segment_max);
+    return least(snd.segment_max, greatest<uint32_t>(pace.burst, snd.mss));
 }
 
 SentRange Connection::stamped(Sequence start, Sequence end, Instant now)
@@ -70,24 +83,31 @@ SentRange Connection::stamped(Sequence start, Sequence end, Instant now)
     return r;
 }
 
-// [start, end) goes out; end one past write_end means with FIN.
 bool Connection::transmit(Sequence start, Sequence end, bool again, Instant now)
+{
+    return transmit_cut(start, end, again, effective_mss(), now);
+}
+
+// [start, end) goes out in segments of mss bytes; end one past write_end means with FIN.
+bool Connection::transmit_cut(Sequence start, Sequence end, bool again, uint32_t mss, Instant now)
 {
     Sequence data_end = earlier(end, snd.write_end);
     uint32_t length = data_end > start ? data_end - start : 0;
     bool fin = end - start > length;
-    uint32_t mss = effective_mss();
+    bool new_data = length && !again;
     sluice_sack_block blocks[SLUICE_SACK_MAX];
     HeaderFields f;
     f.source = local_port;
     f.destination = remote_port;
     f.seq = start.value();
     f.ack = rcv.nxt.value();
-    f.flags = SLUICE_ACK;
+    f.flags = SLUICE_ACK | ecn_flags(new_data);
     if (length && data_end == snd.write_end)
         f.flags |= SLUICE_PSH;
     if (fin)
         f.flags |= SLUICE_FIN;
+    if (snd.urgent) [[unlikely]]
+        point_at_urgent(f, start);
     f.timestamp = ts.on;
     if (ts.on) {
         f.ts_value = wire_timestamp(now.us(), ts.offset);
@@ -107,12 +127,13 @@ bool Connection::transmit(Sequence start, Sequence end, bool again, Instant now)
 
     sluice_transmission t;
     t.header_length = write_header(t.header, f);
-    t.ecn = 0;
+    t.ecn = new_data && ecn_capable() ? SLUICE_ECT_0 : SLUICE_NOT_ECT;
     t.retransmission = again;
     t.pure_ack = length == 0 && !fin;
     t.offset = length ? start - snd.buffer_start : 0;
     t.length = length;
     t.mss = mss;
+    t.pacing_rate = pace.rate;
     uint32_t segments = length > mss ? (length + mss - 1) / mss : 1;
     if (!sluice_host_transmit(handle(), &t)) {
         count(SLUICE_CNT_transmit_failed);
@@ -134,11 +155,15 @@ bool Connection::transmit(Sequence start, Sequence end, bool again, Instant now)
     }
     if (length || fin) {
         timers.last_send = now;
+        if (pace.limited)
+            pace_after(length, now);
         if (!again && length && ack.last_data && (now - ack.last_data).us() < ack.ato)
             ack.interactive = true;
         if (length && length % mss)
             snd.small_end = data_end;
     }
+    if (new_data)
+        ecn.cwr_due = false;
     ack_sent();
     return true;
 }
@@ -151,8 +176,15 @@ void Connection::send_ack(Instant now)
     ack.deadline = now + Duration(config->delayed_ack_max);
 }
 
-// SYN, SYN-ACK and RST: no payload, not on the scoreboard.
 bool Connection::send_control(uint8_t flags, Sequence seq, Instant now)
+{
+    return send_control(flags, seq, nullptr, 0, now);
+}
+
+// SYN, SYN-ACK and RST: not on the scoreboard, no payload, or in a SYN the
+// first bytes of the stream, with a cookie (RFC 7413).
+bool Connection::send_control(uint8_t flags, Sequence seq, const sluice_fastopen_cookie* cookie,
+                              uint32_t payload, Instant now)
 {
     HeaderFields f;
     f.source = local_port;
@@ -166,8 +198,10 @@ bool Connection::send_control(uint8_t flags, Sequence seq, Instant now)
         f.window = static_cast<uint16_t>(least(window, 65535u));
         f.mss = rcv.advertise_mss;
         f.sack_permitted = rec.sack;
-        bool offer_scale = state == State::SynSent ? config->window_scaling != 0 : rcv.wscale || snd.wscale;
+        bool offer_scale =
+            state == State::SynSent ? config->window_scaling != 0 : rcv.wscale || snd.wscale;
         f.wscale = offer_scale ? static_cast<int8_t>(rcv.wscale) : int8_t{-1};
+        f.fastopen = cookie;
     } else {
         f.window = static_cast<uint16_t>(least(receive_window() >> rcv.wscale, 65535u));
     }
@@ -178,10 +212,15 @@ bool Connection::send_control(uint8_t flags, Sequence seq, Instant now)
     }
     sluice_transmission t{};
     t.header_length = write_header(t.header, f);
-    t.mss = snd.mss;
+    t.length = payload;
+    t.mss = payload ? payload : snd.mss;
     bool sent = sluice_host_transmit(handle(), &t);
     count(sent ? SLUICE_CNT_segs_out : SLUICE_CNT_transmit_failed);
     tally.segs_out++;
+    if (payload) {
+        tally.data_out++;
+        tally.bytes_sent += payload;
+    }
     if (flags & SLUICE_RST)
         count(SLUICE_CNT_resets_out);
     return sent;
@@ -195,7 +234,7 @@ void Connection::send_reset(Instant now)
 bool Connection::retransmit_range(uint32_t i, uint32_t room, Instant now)
 {
     uint32_t mss = effective_mss();
-    uint32_t most = greatest(least(room, snd.segment_max) / mss * mss, mss);
+    uint32_t most = greatest(least(room, transmission_max()) / mss * mss, mss);
     // A window that shrank bounds retransmissions, but not the oldest one.
     Sequence start = board[i].start;
     Sequence wnd_end = snd.una + snd.wnd;
@@ -205,6 +244,8 @@ bool Connection::retransmit_range(uint32_t i, uint32_t room, Instant now)
         most = least(most, wnd_end - start);
     else if (board[i].end > wnd_end)
         most = least(most, greatest(snd.wnd, mss));
+    if (board[i].length() < mss) // small ones go again in one segment
+        board.merge_following(i, least(most, mss));
     if (board[i].length() > most) {
         if (!board.reserve(handle(), 1)) {
             count(SLUICE_CNT_scoreboard_no_memory);
@@ -213,10 +254,6 @@ bool Connection::retransmit_range(uint32_t i, uint32_t room, Instant now)
         board.split(i, most);
     }
     SentRange r = board[i];
-    if (!rec.has_retrans_stamp) {
-        rec.has_retrans_stamp = true;
-        rec.retrans_stamp = wire_timestamp(now.us(), ts.offset);
-    }
     if (!timers.retrans_began)
         timers.retrans_began = now;
     SentRange stamp = stamped(r.start, r.end, now);
@@ -224,7 +261,10 @@ bool Connection::retransmit_range(uint32_t i, uint32_t room, Instant now)
     if (!sent)
         return false;
     board.retransmit(i, stamp);
-    rec.undo_retransmitted += r.length();
+    if (mtu.size)
+        mtu_probe_retransmitted(r);
+    if (rec.state >= RecoveryState::Recovery)
+        note_retransmitted(r, now);
     rec.prr_out += r.length();
     return true;
 }
@@ -237,6 +277,8 @@ bool Connection::retransmit_head(Instant now)
 void Connection::retransmit_lost(Instant now)
 {
     while (board.has_lost()) {
+        if (output_waits(now))
+            return;
         uint32_t flight = in_flight();
         if (flight + snd.mss > cc.cwnd && flight > 0) {
             cwnd_limited = true;
@@ -250,10 +292,11 @@ void Connection::retransmit_lost(Instant now)
     }
 }
 
-// A partial segment waits while an earlier partial one is unacknowledged.
+// A partial segment waits while an earlier partial one is unacknowledged. What
+// is urgent doesn't.
 bool Connection::nagle_holds(uint32_t, bool with_fin) const
 {
-    if (with_fin)
+    if (with_fin || snd.urgent)
         return false;
     if (set.cork || snd.more)
         return true;
@@ -266,10 +309,11 @@ uint32_t Connection::new_segment_length(uint32_t room, uint32_t window, bool& wi
 {
     uint32_t mss = effective_mss();
     uint32_t left = unsent();
-    uint32_t length = least(least(left, room), least(window, snd.segment_max));
+    uint32_t most = transmission_max();
+    uint32_t length = least(least(left, room), least(window, most));
     if (length > mss && length < left)
         length -= length % mss;
-    with_fin = snd.fin_queued && !fin_sent() && length == left && window > length;
+    with_fin = fin_due() && length == left && window > length;
     if (length == left) {
         uint32_t tail = length % mss;
         if (tail && nagle_holds(tail, with_fin))
@@ -280,12 +324,16 @@ uint32_t Connection::new_segment_length(uint32_t room, uint32_t window, bool& wi
         return length;
     if (window <= room && window < left) // the peer's window cuts it
         return length >= snd.max_wnd / 2 && length > 0 && snd.max_wnd / 2 > 0 ? length : 0;
-    return length == snd.segment_max ? length : 0;
+    return length == most ? length : 0;
 }
 
 void Connection::send_new(Instant now)
 {
-    while (unsent() > 0 || (snd.fin_queued && !fin_sent())) {
+    if (held_by_ecn(now) || (mtu.on && probe_mtu(now)))
+        return;
+    while (unsent() > 0 || fin_due()) {
+        if (output_waits(now))
+            return;
         uint32_t flight = in_flight();
         uint32_t mss = effective_mss();
         uint32_t room = cc.cwnd > flight ? cc.cwnd - flight : 0;
@@ -304,6 +352,10 @@ void Connection::send_new(Instant now)
             with_fin = true;
         if (length == 0 && !with_fin)
             return;
+        if (better_later(length, least(room, window), now)) {
+            cwnd_limited = room < window;
+            return;
+        }
         if (!board.reserve(handle(), 1)) {
             count(SLUICE_CNT_scoreboard_no_memory);
             return;
@@ -342,6 +394,7 @@ void Connection::output(Instant now)
     if (!can_send_data())
         return;
     restart_after_idle(now);
+    pace.waits_until.clear();
     if (board.has_lost())
         retransmit_lost(now);
     if (!board.has_lost() || in_flight() < cc.cwnd)

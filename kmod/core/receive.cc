@@ -89,13 +89,14 @@ void Connection::payload(sluice_segment& seg, Instant now)
         end = later(rcv.fin, start);
     Sequence before = rcv.nxt;
     bool readable = state == State::Established || state == State::FinWait1 ||
-                    state == State::FinWait2;
+                    state == State::FinWait2 || fast.early;
     if (orphaned && seg.length && end > rcv.nxt) {
         count(SLUICE_CNT_data_after_close);
         send_reset(now);
         closed();
         return;
     }
+    take_cwr(seg);
     bool whole = true;
     if (seg.length && (!readable || end <= rcv.nxt || start == end)) {
         if (end <= rcv.nxt)
@@ -114,6 +115,8 @@ void Connection::payload(sluice_segment& seg, Instant now)
             end = later(rcv.right, start);
             whole = false;
         }
+        if (start < end)
+            take_mark(seg);
         if (start < end && !held.holds(start, end))
             whole = keep_payload(seg, start, end) && whole;
         else if (start == end)
@@ -122,6 +125,8 @@ void Connection::payload(sluice_segment& seg, Instant now)
     }
     if (rcv.nxt != before) {
         uint32_t bytes = rcv.nxt - before;
+        if (rcv.urgent && rcv.nxt >= rcv.up) [[unlikely]]
+            rcv.urgent = false;
         rcv.unread += bytes;
         tally.bytes_received += bytes;
         count(SLUICE_CNT_bytes_in, bytes);

@@ -11,13 +11,21 @@
 namespace sluice
 {
 
+// Bytes that a duplicate ACK without SACK may stand for.
+uint32_t Connection::usual_segment() const
+{
+    if (board.empty())
+        return snd.mss;
+    return least<uint32_t>(snd.mss, greatest(outstanding() / board.size(), 1u));
+}
+
 uint32_t Connection::in_flight() const
 {
     uint32_t flight = board.in_flight(outstanding());
     if (rec.sack || rec.duplicate_acks == 0)
         return flight;
     // Without SACK every duplicate ACK says that one more segment arrived.
-    uint64_t arrived = static_cast<uint64_t>(rec.duplicate_acks) * snd.mss;
+    uint64_t arrived = static_cast<uint64_t>(rec.duplicate_acks) * usual_segment();
     return arrived + snd.mss >= flight ? least<uint32_t>(flight, snd.mss)
                                        : flight - static_cast<uint32_t>(arrived);
 }
@@ -34,6 +42,17 @@ Duration Connection::reordering_window() const
     return least(rtt.min_rtt() / 4 * rec.window_steps, rtt.srtt());
 }
 
+// RFC 8985 6.2.4: something went again for nothing. Once each round trip.
+void Connection::widen_reordering_window()
+{
+    if (snd.una < rec.widen_after)
+        return;
+    rec.widen_after = snd.nxt;
+    if (rec.window_steps < 255)
+        rec.window_steps++;
+    rec.window_persist = 16;
+}
+
 bool Connection::detect_losses(Instant now)
 {
     if (!rec.sack || !rec.rack_sent)
@@ -45,8 +64,8 @@ bool Connection::detect_losses(Instant now)
         const SentRange& r = board[i];
         if (r.sacked || (r.lost && !r.retransmitted))
             continue;
-        bool sent_before = r.sent < rec.rack_sent ||
-                           (r.sent == rec.rack_sent && r.end < rec.rack_end);
+        bool sent_before =
+            r.sent < rec.rack_sent || (r.sent == rec.rack_sent && r.end < rec.rack_end);
         if (!sent_before)
             continue;
         Instant due = r.sent + wait;
@@ -67,9 +86,35 @@ void Connection::save_undo()
     rec.undo_valid = true;
     rec.undo_cwnd = cc.cwnd;
     rec.undo_ssthresh = cc.ssthresh;
-    rec.undo_from = snd.una;
+    rec.undo_from = rec.undo_to = snd.una;
     rec.undo_retransmitted = 0;
     rec.has_retrans_stamp = false;
+}
+
+// What went out again in this episode must all prove needless to undo it.
+void Connection::note_retransmitted(const SentRange& r, Instant now)
+{
+    rec.undo_retransmitted += r.length();
+    rec.undo_to = later(rec.undo_to, r.end);
+    if (rec.has_retrans_stamp)
+        return;
+    rec.has_retrans_stamp = true;
+    rec.retrans_stamp = wire_timestamp(now.us(), ts.offset);
+}
+
+// From now on the window goes to ssthresh (RFC 6937), and the peer is told.
+void Connection::begin_reduction(uint32_t flight)
+{
+    rec.recover_fs = greatest<uint32_t>(flight, 1);
+    rec.prr_target = cc.ssthresh;
+    rec.prr_delivered = rec.prr_out = 0;
+    window_reduced();
+}
+
+// A mark and a loss in one window call for one reduction (RFC 3168 6.1.2).
+bool Connection::reduced_already() const
+{
+    return rec.state == RecoveryState::Cwr && snd.una < ecn.high;
 }
 
 void Connection::enter_recovery(Instant now)
@@ -78,10 +123,16 @@ void Connection::enter_recovery(Instant now)
     if (rec.sack)
         count(SLUICE_CNT_sack_recoveries);
     save_undo();
-    uint32_t flight = outstanding(); // FlightSize of RFC 5681
-    cc.ssthresh = cc.ops->loss(&cc, flight, now.us());
-    rec.recover_fs = greatest<uint32_t>(flight, 1);
-    rec.prr_delivered = rec.prr_out = 0;
+    if (reduced_already()) {
+        keep_reduced();
+        // What was lost goes out at once all the same (RFC 6675 5, 4.3).
+        rec.prr_delivered -= least(rec.prr_delivered, rec.prr_out);
+        rec.prr_out = 0;
+    } else {
+        uint32_t flight = outstanding(); // FlightSize of RFC 5681
+        cc.ssthresh = cc.ops->loss(&cc, flight, now.us());
+        begin_reduction(flight);
+    }
     rec.high = snd.nxt;
     rec.state = RecoveryState::Recovery;
     rec.probe_outstanding = false;
@@ -91,7 +142,7 @@ void Connection::enter_recovery(Instant now)
 void Connection::enter_loss(Instant now)
 {
     bool fresh = rec.state != RecoveryState::Loss || snd.una >= rec.high;
-    if (fresh) {
+    if (fresh && !reduced_already()) {
         if (rec.state != RecoveryState::Recovery || !rec.undo_valid)
             save_undo();
         cc.ssthresh = cc.ops->loss(&cc, outstanding(), now.us());
@@ -104,6 +155,7 @@ void Connection::enter_loss(Instant now)
     rec.high = snd.nxt;
     rec.duplicate_acks = 0;
     rec.probe_outstanding = false;
+    window_reduced();
     board.mark_all_lost();
     cc.cwnd = snd.mss;
     if (cc.ops->timeout)
@@ -112,20 +164,20 @@ void Connection::enter_loss(Instant now)
 
 void Connection::leave_episode()
 {
-    if (rec.state == RecoveryState::Recovery)
-        cc.cwnd = greatest<uint32_t>(cc.ssthresh, snd.mss);
-    if (rec.window_persist && --rec.window_persist == 0)
+    if (rec.state == RecoveryState::Recovery || rec.state == RecoveryState::Cwr)
+        cc.cwnd = greatest<uint32_t>(rec.prr_target, snd.mss);
+    if (rec.state >= RecoveryState::Recovery && rec.window_persist && --rec.window_persist == 0)
         rec.window_steps = 1;
     rec.state = board.sacked() ? RecoveryState::Disorder : RecoveryState::Open;
     rec.duplicate_acks = 0;
-    rec.undo_valid = false;
 }
 
 bool Connection::try_undo(const sluice_segment* seg, bool advanced, Instant now)
 {
-    if (!rec.undo_valid || !rec.has_retrans_stamp || rec.state < RecoveryState::Recovery)
+    if (!rec.undo_valid || !rec.has_retrans_stamp)
         return false;
-    bool by_timestamp = advanced && ts.on && seg->has_timestamp && seg->ts_echo &&
+    bool by_timestamp = rec.state >= RecoveryState::Recovery && advanced && ts.on &&
+                        seg->has_timestamp && seg->ts_echo &&
                         static_cast<int32_t>(seg->ts_echo - rec.retrans_stamp) < 0;
     bool by_dsack = rec.undo_retransmitted == 0;
     if (!by_timestamp && !by_dsack)
@@ -136,15 +188,22 @@ bool Connection::try_undo(const sluice_segment* seg, bool advanced, Instant now)
 
 void Connection::undo(Instant now)
 {
-    count(SLUICE_CNT_spurious_undone);
-    board.forget_losses();
-    cc.cwnd = greatest(cc.cwnd, rec.undo_cwnd);
-    cc.ssthresh = greatest(cc.ssthresh, rec.undo_ssthresh);
+    bool restored = rec.undo_cwnd != 0;
+    if (rec.state >= RecoveryState::Recovery)
+        board.forget_losses();
+    if (restored) {
+        count(SLUICE_CNT_spurious_undone);
+        cc.cwnd = greatest(cc.cwnd, rec.undo_cwnd);
+        cc.ssthresh = greatest(cc.ssthresh, rec.undo_ssthresh);
+        withdraw_reduction();
+    } else if (rec.state == RecoveryState::Recovery) {
+        cc.cwnd = greatest<uint32_t>(rec.prr_target, snd.mss);
+    }
     rec.state = board.sacked() ? RecoveryState::Disorder : RecoveryState::Open;
     rec.duplicate_acks = 0;
     rec.undo_valid = false;
     timers.backoff = 0;
-    if (cc.ops->undo)
+    if (restored && cc.ops->undo)
         cc.ops->undo(&cc, now.us());
 }
 
@@ -164,20 +223,21 @@ void Connection::note_reordering(const Delivery& d, Sequence highest)
 
 void Connection::proportional_rate(const Delivery& d, bool advanced, bool newly_lost)
 {
-    uint32_t delivered = d.bytes ? d.bytes : rec.sack ? 0 : snd.mss;
+    uint32_t delivered = d.bytes ? d.bytes : rec.sack ? 0 : usual_segment();
     uint32_t pipe = in_flight();
     rec.prr_delivered += delivered;
     uint32_t room;
-    if (pipe > cc.ssthresh) {
-        uint64_t share = (static_cast<uint64_t>(rec.prr_delivered) * cc.ssthresh + rec.recover_fs - 1) /
-                         rec.recover_fs;
+    if (pipe > rec.prr_target) {
+        uint64_t share =
+            (static_cast<uint64_t>(rec.prr_delivered) * rec.prr_target + rec.recover_fs - 1) /
+            rec.recover_fs;
         room = share > rec.prr_out ? static_cast<uint32_t>(share - rec.prr_out) : 0;
     } else {
         uint32_t behind = rec.prr_delivered > rec.prr_out ? rec.prr_delivered - rec.prr_out : 0;
         uint32_t limit = greatest(behind, delivered);
         if (advanced && !newly_lost)
             limit += snd.mss;
-        room = least(cc.ssthresh - pipe, limit);
+        room = least(rec.prr_target - pipe, limit);
     }
     if (rec.prr_out == 0)
         room = greatest<uint32_t>(room, snd.mss);
@@ -189,30 +249,35 @@ void Connection::recover(const Delivery& d, bool advanced, bool duplicate, Insta
     if (duplicate) {
         rec.duplicate_acks++;
     } else if (!rec.sack && advanced) {
-        uint32_t segments = d.bytes / snd.mss;
+        uint32_t segments = d.bytes / usual_segment();
         rec.duplicate_acks -= least(rec.duplicate_acks, greatest(segments, 1u) - 1);
         if (rec.state < RecoveryState::Recovery)
             rec.duplicate_acks = 0;
     }
+    if (rec.state == RecoveryState::Cwr && snd.una > ecn.high)
+        leave_episode(); // the peer has our CWR
     bool partial = advanced && rec.state >= RecoveryState::Recovery && snd.una < rec.high;
     if (rec.state >= RecoveryState::Recovery && snd.una >= rec.high)
         leave_episode();
     bool newly_lost = detect_losses(now);
     if (!rec.sack && board.reserve(handle(), 2)) {
-        bool third = rec.state < RecoveryState::Recovery &&
-                     rec.duplicate_acks >= rec.reordering && snd.una >= rec.high;
+        bool third = rec.state < RecoveryState::Recovery && rec.duplicate_acks >= rec.reordering &&
+                     snd.una >= rec.high;
         if (third || (partial && rec.state == RecoveryState::Recovery)) {
-            board.mark_head_lost(snd.mss);
+            bool probe = mtu.size && snd.una == mtu.start;
+            board.mark_head_lost(probe ? mtu.end - mtu.start : snd.mss);
             newly_lost = true;
         }
     }
-    if (board.has_lost() && rec.state < RecoveryState::Recovery)
+    if (board.has_lost() && rec.state < RecoveryState::Recovery && !mtu_probe_lost(now))
         enter_recovery(now);
     if (rec.state == RecoveryState::Recovery)
         proportional_rate(d, advanced, newly_lost);
-    else if (rec.state != RecoveryState::Loss)
-        rec.state = board.sacked() || rec.duplicate_acks ? RecoveryState::Disorder
-                                                          : RecoveryState::Open;
+    else if (rec.state == RecoveryState::Cwr && (d.bytes || duplicate))
+        proportional_rate(d, advanced, false);
+    else if (rec.state < RecoveryState::Cwr)
+        rec.state =
+            board.sacked() || rec.duplicate_acks ? RecoveryState::Disorder : RecoveryState::Open;
 }
 
 // RFC 8985 7.4: did the probe repair a loss that nobody noticed?
@@ -224,10 +289,13 @@ void Connection::loss_probe_acked(Sequence seg_ack, bool dsack, bool duplicate, 
     if (!needless && seg_ack == rec.probe_high)
         return; // of the probe or of the original: what comes next will tell
     rec.probe_outstanding = false;
-    if (needless || rec.state >= RecoveryState::Recovery)
-        return;
+    if (needless || rec.state >= RecoveryState::Cwr)
+        return;             // the latter: this window is reduced already
+    rec.undo_valid = false; // of an older episode
+    count(SLUICE_CNT_loss_probe_recoveries);
     cc.ssthresh = cc.ops->loss(&cc, outstanding(), now.us());
     cc.cwnd = least(cc.cwnd, cc.ssthresh);
+    window_reduced();
 }
 
 } // namespace sluice

@@ -19,7 +19,8 @@ public:
 
     void sample(Duration rtt, Instant now)
     {
-        uint32_t r = static_cast<uint32_t>(least<uint64_t>(greatest<uint64_t>(rtt.us(), 1), max_sample));
+        uint32_t r =
+            static_cast<uint32_t>(least<uint64_t>(greatest<uint64_t>(rtt.us(), 1), max_sample));
         note_min(r, now);
         if (!measured()) {
             srtt8_ = r * 8;

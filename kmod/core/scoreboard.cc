@@ -61,6 +61,7 @@ void Scoreboard::acknowledge(Sequence una, Delivery& d)
         whole++;
     }
     ranges_.erase(0, whole);
+    first_lost_ -= least(first_lost_, whole);
 }
 
 void Scoreboard::mark_sacked(SentRange& r, Delivery& d)
@@ -97,7 +98,7 @@ void Scoreboard::selectively_acknowledge(Sequence start, Sequence end, Delivery&
 
 void Scoreboard::merge_sacked()
 {
-    uint32_t kept = 0;
+    uint32_t kept = 0, lost_from = first_lost_;
     for (uint32_t i = 1; i < ranges_.size(); i++) {
         SentRange& last = ranges_[kept];
         const SentRange& r = ranges_[i];
@@ -105,6 +106,7 @@ void Scoreboard::merge_sacked()
             last.end = r.end;
             last.sent = greatest(last.sent, r.sent);
             last.ever_retransmitted |= r.ever_retransmitted;
+            first_lost_ -= i < lost_from;
         } else if (++kept != i) {
             ranges_[kept] = r;
         }
@@ -113,13 +115,14 @@ void Scoreboard::merge_sacked()
         ranges_.erase(kept + 1, ranges_.size() - kept - 1);
 }
 
-uint32_t Scoreboard::next_lost() const
+uint32_t Scoreboard::next_lost()
 {
     if (!has_lost())
         return ranges_.size();
-    uint32_t i = 0;
+    uint32_t i = first_lost_;
     while (i < ranges_.size() && !(ranges_[i].lost && !ranges_[i].retransmitted))
         i++;
+    first_lost_ = i;
     return i;
 }
 
@@ -129,6 +132,25 @@ void Scoreboard::split(uint32_t i, uint32_t bytes)
     ranges_[i].end = ranges_[i].start + bytes;
     rest.start = ranges_[i].end;
     ranges_.insert(i + 1, rest);
+}
+
+void Scoreboard::merge_following(uint32_t i, uint32_t most)
+{
+    SentRange& r = ranges_[i];
+    uint32_t next = i + 1;
+    while (next < ranges_.size() && ranges_[next].sacked == r.sacked &&
+           ranges_[next].lost == r.lost && ranges_[next].retransmitted == r.retransmitted &&
+           ranges_[next].end - r.start <= most) {
+        r.end = ranges_[next].end;
+        r.ever_retransmitted |= ranges_[next].ever_retransmitted;
+        next++;
+    }
+    uint32_t merged = next - i - 1;
+    if (!merged)
+        return;
+    ranges_.erase(i + 1, merged);
+    if (first_lost_ > i)
+        first_lost_ = greatest(first_lost_, next) - merged;
 }
 
 void Scoreboard::retransmit(uint32_t i, const SentRange& stamp)
@@ -160,6 +182,7 @@ void Scoreboard::mark_lost(uint32_t i)
     r.lost = true;
     r.retransmitted = false;
     lost_ += r.length();
+    first_lost_ = least(first_lost_, i);
 }
 
 void Scoreboard::mark_all_lost()
@@ -199,6 +222,7 @@ void Scoreboard::forget_sacks()
 void Scoreboard::clear()
 {
     ranges_.clear();
+    first_lost_ = 0;
     sacked_ = lost_ = retransmitted_ = lost_retransmitted_ = newly_lost_ = 0;
 }
 

@@ -82,7 +82,7 @@ public:
     void merge_sacked();
 
     // The first lost and not yet retransmitted range, or size().
-    uint32_t next_lost() const;
+    uint32_t next_lost();
     // Bytes that mark_lost() found since this was last asked.
     uint32_t take_newly_lost()
     {
@@ -93,6 +93,8 @@ public:
     bool has_lost() const { return lost_ > lost_retransmitted_; }
     // Splits range i so that its first `bytes` stand alone. Needs room for one.
     void split(uint32_t i, uint32_t bytes);
+    // Takes ranges that follow and share its state into range i, up to `most` bytes.
+    void merge_following(uint32_t i, uint32_t most);
     // Range i goes out again.
     void retransmit(uint32_t i, const SentRange& stamp);
 
@@ -127,6 +129,9 @@ private:
     uint32_t lost_retransmitted_ = 0;
     uint32_t newly_lost_ = 0;
     Sequence highest_sacked_; // meaningful while sacked_ > 0
+    // No range before this one is to be retransmitted; without it, a flight of n
+    // lost ranges would take n squared steps.
+    uint32_t first_lost_ = 0;
 };
 
 } // namespace sluice

@@ -40,7 +40,13 @@ private:
     uint32_t value_ = 0;
 };
 
-constexpr Sequence earlier(Sequence a, Sequence b) { return a < b ? a : b; }
-constexpr Sequence later(Sequence a, Sequence b) { return a < b ? b : a; }
+constexpr Sequence earlier(Sequence a, Sequence b)
+{
+    return a < b ? a : b;
+}
+constexpr Sequence later(Sequence a, Sequence b)
+{
+    return a < b ? b : a;
+}
 
 } // namespace sluice

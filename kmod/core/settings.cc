@@ -17,6 +17,7 @@ bool in_range(sluice_option option, uint64_t v)
     case SLUICE_OPTION_CORK:
     case SLUICE_OPTION_QUICKACK:
     case SLUICE_OPTION_KEEPALIVE:
+    case SLUICE_OPTION_FASTOPEN_NO_COOKIE:
         return v <= 1;
     case SLUICE_OPTION_MAXSEG:
         return v == 0 || (v >= 88 && v <= 32767);
@@ -26,8 +27,11 @@ bool in_range(sluice_option option, uint64_t v)
     case SLUICE_OPTION_KEEPCNT:
     case SLUICE_OPTION_SYNCNT:
         return v >= 1 && v <= 127;
+    case SLUICE_OPTION_DEFER_ACCEPT:
+        return v <= 255;
     case SLUICE_OPTION_SEGMENT_MAX:
         return v >= 1 && v <= 0xffffffffu;
+    case SLUICE_OPTION_FASTOPEN:
     case SLUICE_OPTION_WINDOW_CLAMP:
     case SLUICE_OPTION_NOTSENT_LOWAT:
         return v <= 0xffffffffu;
@@ -41,7 +45,10 @@ bool in_range(sluice_option option, uint64_t v)
     }
 }
 
-uint32_t to_seconds(uint64_t us) { return static_cast<uint32_t>(us / 1000000); }
+uint32_t to_seconds(uint64_t us)
+{
+    return static_cast<uint32_t>(us / 1000000);
+}
 
 } // namespace
 
@@ -99,6 +106,15 @@ int sluice_conn_set_option(sluice_conn* c, sluice_option option, uint64_t v, slu
     case SLUICE_OPTION_LINGER2:
         s.linger2_s = v == ~0ull ? ~0u : least(to_seconds(v), 120u);
         break;
+    case SLUICE_OPTION_DEFER_ACCEPT:
+        s.defer_accept = static_cast<uint8_t>(v);
+        break;
+    case SLUICE_OPTION_FASTOPEN:
+        s.fastopen = static_cast<uint32_t>(v);
+        break;
+    case SLUICE_OPTION_FASTOPEN_NO_COOKIE:
+        s.fastopen_no_cookie = v;
+        break;
     case SLUICE_OPTION_USER_TIMEOUT:
         s.user_timeout_ms = static_cast<uint32_t>(v / 1000);
         break;
@@ -110,6 +126,8 @@ int sluice_conn_set_option(sluice_conn* c, sluice_option option, uint64_t v, slu
         break;
     case SLUICE_OPTION_MAX_PACING_RATE:
         s.max_pacing_rate = v;
+        n.update_pacing();
+        n.output(t);
         break;
     case SLUICE_OPTION_SEGMENT_MAX:
         n.snd.segment_max = static_cast<uint32_t>(v);
@@ -148,6 +166,12 @@ uint64_t sluice_conn_option(const sluice_conn* c, sluice_option option)
         if (s.linger2_s == ~0u)
             return ~0ull;
         return s.linger2_s ? s.linger2_s * 1000000ull : n.config->fin_timeout;
+    case SLUICE_OPTION_DEFER_ACCEPT:
+        return s.defer_accept;
+    case SLUICE_OPTION_FASTOPEN:
+        return s.fastopen;
+    case SLUICE_OPTION_FASTOPEN_NO_COOKIE:
+        return s.fastopen_no_cookie;
     case SLUICE_OPTION_USER_TIMEOUT:
         return s.user_timeout_ms * 1000ull;
     case SLUICE_OPTION_WINDOW_CLAMP:

@@ -50,6 +50,13 @@ bool is_bare_ack_in_sequence(const TimeWait& t, const sluice_segment& seg)
     return seg.seq == t.rcv_nxt && segment_end(seg) == Sequence(t.rcv_nxt);
 }
 
+bool begins_anew(const TimeWait& t, const sluice_segment& seg, sluice_usec now)
+{
+    const bool timestamps = timestamps_valid(t, now);
+    return !(seg.flags & SLUICE_RST) && !older_than(seg, timestamps, t.ts_recent) &&
+           is_newer_syn(t, seg, timestamps);
+}
+
 void write_ack(const TimeWait& t, sluice_reply& reply, sluice_usec now)
 {
     HeaderFields f;
@@ -66,7 +73,8 @@ void write_ack(const TimeWait& t, sluice_reply& reply, sluice_usec now)
     reply.header_length = write_header(reply.header, f);
 }
 
-// Elsewhere than at rcv_nxt a RST is an old duplicate or a guess.
+// Elsewhere than at rcv_nxt a RST is an old duplicate or a guess; even there it may
+// be one that a late duplicate of ours provoked (RFC 1337 2).
 sluice_time_wait_result reset_received(const TimeWait& t, const sluice_config* config,
                                        const sluice_segment& seg)
 {
@@ -75,6 +83,8 @@ sluice_time_wait_result reset_received(const TimeWait& t, const sluice_config* c
         return SLUICE_TIME_WAIT_KEEP;
     }
     sluice_host_count(config, SLUICE_CNT_resets_in, 1);
+    if (config->rfc1337)
+        return SLUICE_TIME_WAIT_KEEP;
     sluice_host_count(config, SLUICE_CNT_time_wait_kills, 1);
     return SLUICE_TIME_WAIT_REMOVE;
 }
@@ -97,15 +107,14 @@ extern "C" sluice_time_wait_result sluice_time_wait_segment(sluice_time_wait* t,
     if (seg.flags & SLUICE_RST)
         return reset_received(*t, config, seg);
 
-    const bool timestamps = timestamps_valid(*t, now);
-    const bool old = older_than(seg, timestamps, t->ts_recent);
-    if (!old && is_newer_syn(*t, seg, timestamps)) {
+    if (begins_anew(*t, seg, now)) {
         sluice_host_count(config, SLUICE_CNT_time_wait_reused, 1);
         *isn_after = t->snd_nxt + ISN_GAP;
         if (*isn_after == 0)
             *isn_after = 1; // 0 says that there is none
         return SLUICE_TIME_WAIT_NEW_SYN;
     }
+    const bool old = older_than(seg, timestamps_valid(*t, now), t->ts_recent);
     if (!old && is_bare_ack_in_sequence(*t, seg)) {
         if (t->timestamp_ok && seg.has_timestamp) {
             t->ts_recent = seg.ts_value;
@@ -122,4 +131,10 @@ extern "C" sluice_time_wait_result sluice_time_wait_segment(sluice_time_wait* t,
         write_ack(*t, *reply, now);
     }
     return SLUICE_TIME_WAIT_KEEP;
+}
+
+extern "C" bool sluice_time_wait_reusable(const sluice_time_wait* t, const sluice_segment* syn,
+                                          sluice_usec now)
+{
+    return begins_anew(*t, *syn, now);
 }

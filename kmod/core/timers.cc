@@ -9,11 +9,14 @@
 //                as long as it answers, or, without a socket, until the
 //                doublings are used up: no peer may keep an orphan for ever.
 //   Cork         a partial segment held by TCP_CORK or MSG_MORE goes after all.
+//   Held         RFC 3168 6.1.2: a mark was echoed at a window of one segment,
+//                so the next goes as if it had waited for a retransmission.
 //   delayed ACK  RFC 9293 3.8.6.3.
 //   keepalive    RFC 9293 3.8.4; in FIN_WAIT_2 without a socket, its end.
+//   pacing       more may leave: what was sent is over at its rate (pacing.cc).
 //   2MSL         is not here: TIME_WAIT is an object of its own (time_wait.cc).
 //
-// The first five exclude each other and share `timers.send`.
+// The first six exclude each other and share `timers.send`.
 #include "connection.h"
 #include "errors.h"
 #include "isn.h"
@@ -25,8 +28,12 @@ namespace sluice
 namespace
 {
 constexpr Duration cork_limit{200 * 1000};
+constexpr Duration patience_step{200 * 1000};
 constexpr Duration after_lost_syn{3 * 1000 * 1000};
-constexpr Duration seconds(uint32_t s) { return Duration(s * 1000000ull); }
+constexpr Duration seconds(uint32_t s)
+{
+    return Duration(s * 1000000ull);
+}
 } // namespace
 
 Duration Connection::rto() const
@@ -62,6 +69,8 @@ Instant Connection::next_deadline() const
         next = ack.deadline;
     if (timers.keep && (!next || timers.keep < next))
         next = timers.keep;
+    if (pace.waits_until && (!next || pace.waits_until < next))
+        next = pace.waits_until;
     return next;
 }
 
@@ -71,8 +80,11 @@ void Connection::arm_retransmit(Instant now)
     if (timers.kind == Timers::Kind::Reordering && timers.send > now)
         return;
     Duration timeout = backed_off();
-    bool probe = rec.sack && rec.state == RecoveryState::Open && rtt.measured() &&
-                 !rec.probe_outstanding && timers.backoff == 0 && !board.has_lost();
+    if (pace.next)
+        timeout = timeout + pacing_delay(now);
+    bool calm = rec.state == RecoveryState::Open || rec.state == RecoveryState::Cwr;
+    bool probe = rec.sack && calm && rtt.measured() && !rec.probe_outstanding &&
+                 timers.backoff == 0 && !board.has_lost() && !held_by_ecn(now);
     if (probe) {
         Duration wait = rtt.srtt() * 2;
         if (outstanding() <= snd.mss)
@@ -88,27 +100,31 @@ void Connection::arm_retransmit(Instant now)
 void Connection::arm_after_output(Instant now)
 {
     if (outstanding()) {
-        if (timers.kind == Timers::Kind::None || timers.kind == Timers::Kind::Persist ||
-            timers.kind == Timers::Kind::Cork)
+        if (timers.kind == Timers::Kind::None || timers.kind >= Timers::Kind::Persist)
             arm_retransmit(now);
         return;
     }
-    bool waiting = unsent() > 0 || (snd.fin_queued && !fin_sent());
+    if (state == State::SynReceived)
+        return; // the timer is the SYN-ACK's
+    bool waiting = unsent() > 0 || fin_due();
     if (!waiting) {
         stop_send_timer();
         return;
     }
-    if (timers.kind != Timers::Kind::None)
+    if (timers.kind != Timers::Kind::None || pace.waits_until)
         return;
     bool held_back = (set.cork || snd.more) && unsent() < snd.mss && snd.wnd >= unsent();
-    if (held_back)
+    if (held_by_ecn(now))
+        arm_send(Timers::Kind::Held, ecn.held_until);
+    else if (held_back)
         arm_send(Timers::Kind::Cork, now + cork_limit);
     else
         arm_send(Timers::Kind::Persist, now + backed_off());
 }
 
 // As Linux: the count of doublings stands for the time that so many of the
-// least RTO would take (924.6 s for 15), and a user timeout (RFC 5482) for itself.
+// default least RTO would take (924.6 s for 15), and a user timeout (RFC 5482)
+// for itself. A lower rto_min is for short paths, not for less patience.
 bool Connection::gave_up(Instant now) const
 {
     Duration since = now - timers.retrans_began;
@@ -118,10 +134,10 @@ bool Connection::gave_up(Instant now) const
         return true;
     if (!timers.retrans_began)
         return false;
-    uint64_t base = config->rto_min, most = config->rto_max, total = 0, step = base;
+    uint64_t total = 0, step = patience_step.us();
     for (uint64_t i = 0; i <= config->retries2; i++) {
         total += step;
-        step = least(step * 2, most);
+        step = least(step * 2, config->rto_max);
     }
     return since >= Duration(total);
 }
@@ -150,6 +166,9 @@ void Connection::time_passed(Instant now)
         case Timers::Kind::Cork:
             send_held_back(now);
             break;
+        case Timers::Kind::Held:
+            output(now);
+            break;
         case Timers::Kind::None:
             break;
         }
@@ -161,11 +180,14 @@ void Connection::time_passed(Instant now)
             ack.interactive = false;
             ack.ato = static_cast<uint32_t>(config->delayed_ack_min);
         } else {
-            ack.ato = static_cast<uint32_t>(least<uint64_t>(ack.ato * 2ull, config->delayed_ack_max));
+            ack.ato =
+                static_cast<uint32_t>(least<uint64_t>(ack.ato * 2ull, config->delayed_ack_max));
         }
         count(SLUICE_CNT_delayed_acks);
         send_ack(now);
     }
+    if (state != State::Closed && pace.waits_until.due(now))
+        wait_is_over(now);
     if (state != State::Closed && timers.keep.due(now)) {
         timers.keep.clear();
         keepalive_timeout(now);
@@ -187,10 +209,16 @@ void Connection::handshake_timeout(Instant now)
     timers.retransmits++;
     timers.backoff++;
     count(SLUICE_CNT_syn_retrans);
-    send_syn(now);
+    // The path may drop what asks for ECN (RFC 3168 6.1.1.1).
+    if (state == State::SynSent && ecn.asked && !ecn.fell_back && config->ecn_fallback) {
+        ecn.fell_back = true;
+        count(SLUICE_CNT_ecn_fallbacks);
+    }
+    fast_open_lost();
+    send_syn(nullptr, now);
     uint8_t shift = least<uint8_t>(timers.backoff, 20);
-    arm_send(Timers::Kind::Retransmit,
-             now + least(Duration(config->rto_initial) * (1ull << shift), Duration(config->rto_max)));
+    arm_send(Timers::Kind::Retransmit, now + least(Duration(config->rto_initial) * (1ull << shift),
+                                                   Duration(config->rto_max)));
 }
 
 void Connection::retransmit_timeout(Instant now)
@@ -203,7 +231,8 @@ void Connection::retransmit_timeout(Instant now)
         return;
     count(SLUICE_CNT_rto_timeouts);
     // A peer that closed its window but still answers is alive.
-    bool peer_blocks = !orphaned && snd.wnd == 0 && now - timers.last_receive < Duration(config->rto_max);
+    bool peer_blocks =
+        !orphaned && snd.wnd == 0 && now - timers.last_receive < Duration(config->rto_max);
     if (!peer_blocks && gave_up(now)) {
         count(SLUICE_CNT_give_ups);
         fail(error::timed_out);
@@ -211,6 +240,7 @@ void Connection::retransmit_timeout(Instant now)
     }
     if (!timers.retrans_began)
         timers.retrans_began = now;
+    suspect_black_hole();
     enter_loss(now);
     retransmit_head(now);
     if (timers.retransmits < 255)
@@ -222,7 +252,7 @@ void Connection::retransmit_timeout(Instant now)
 
 void Connection::reordering_timeout(Instant now)
 {
-    if (detect_losses(now) && rec.state < RecoveryState::Recovery) {
+    if (detect_losses(now) && rec.state < RecoveryState::Recovery && !mtu_probe_lost(now)) {
         enter_recovery(now);
         proportional_rate(Delivery{}, false, true);
     }
@@ -246,6 +276,7 @@ void Connection::loss_probe_timeout(Instant now)
         if (transmit(r.start, r.end, false, now)) {
             board.sent(r);
             snd.nxt = r.end;
+            count(SLUICE_CNT_loss_probes);
         }
     } else if (board.reserve(handle(), 1) && !board.empty()) {
         uint32_t last = board.size() - 1;
@@ -255,6 +286,8 @@ void Connection::loss_probe_timeout(Instant now)
         }
         if (!board[last].sacked)
             rec.probe_retransmitted = retransmit_range(last, mss, now);
+        if (rec.probe_retransmitted)
+            count(SLUICE_CNT_loss_probes);
     }
     rec.probe_high = snd.nxt;
     arm_retransmit(now);
@@ -277,7 +310,7 @@ void Connection::send_probe(Instant now)
     f.destination = remote_port;
     f.seq = (snd.una - 1).value();
     f.ack = rcv.nxt.value();
-    f.flags = SLUICE_ACK;
+    f.flags = SLUICE_ACK | ecn_flags(false);
     f.window = advertise();
     f.timestamp = ts.on;
     if (ts.on) {
@@ -297,7 +330,8 @@ void Connection::persist_timeout(Instant now)
     if (outstanding() || (unsent() == 0 && !(snd.fin_queued && !fin_sent())))
         return;
     uint64_t most = orphaned ? config->orphan_retries : config->retries2;
-    bool abandoned = orphaned && timers.backoff >= most && backed_off() >= Duration(config->rto_max);
+    bool abandoned =
+        orphaned && timers.backoff >= most && backed_off() >= Duration(config->rto_max);
     bool user_timeout = set.user_timeout_ms && timers.probes_began &&
                         now - timers.probes_began >= Duration(set.user_timeout_ms * 1000ull);
     if (timers.probes >= most || abandoned || user_timeout) {
@@ -318,6 +352,7 @@ void Connection::persist_timeout(Instant now)
             return;
         }
     }
+    tell_urgent(now);
     count(SLUICE_CNT_window_probes);
     send_probe(now);
     if (timers.probes < 255)

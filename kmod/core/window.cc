@@ -109,7 +109,8 @@ void Connection::acknowledge_if_due(Instant now)
         return;
     }
     if (!ack.deadline) {
-        uint64_t delay = clamped<uint64_t>(ack.ato, config->delayed_ack_min, config->delayed_ack_max);
+        uint64_t delay =
+            clamped<uint64_t>(ack.ato, config->delayed_ack_min, config->delayed_ack_max);
         ack.deadline = now + Duration(delay);
     }
 }
@@ -133,8 +134,8 @@ void Connection::application_read(uint32_t bytes, Instant now)
     if (!synchronized() || rcv.fin_taken)
         return;
     autotune_receive(now);
-    bool waiting = ack.pending && (rcv.nxt - rcv.wup > rcv.mss ||
-                                   (rcv.unread == 0 && !ack.interactive));
+    bool waiting =
+        ack.pending && (rcv.nxt - rcv.wup > rcv.mss || (rcv.unread == 0 && !ack.interactive));
     uint32_t current = receive_window();
     if (!waiting) {
         uint32_t window = choose_window();

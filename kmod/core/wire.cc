@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //
 // Headers written and read (wire.h has the picture): RFC 9293 3.1 and 3.2,
-// RFC 7323 2 and 3, RFC 2018 2 and 3.
+// RFC 7323 2 and 3, RFC 2018 2 and 3, RFC 7413 4.1.1.
 //
 // Options are laid out in whole words, timestamps first, in the one order that
 // receivers' fast paths look for (RFC 7323 appendix A).
@@ -23,6 +23,8 @@ constexpr uint8_t WINDOW_SCALE_LENGTH = 3;
 constexpr uint8_t SACK_PERMITTED_LENGTH = 2;
 constexpr uint8_t TIMESTAMPS_LENGTH = 10;
 constexpr uint8_t SACK_BASE_LENGTH = 2;
+constexpr uint8_t FAST_OPEN_BASE_LENGTH = 2;
+constexpr uint8_t FASTOPEN_COOKIE_MIN = 4;
 
 constexpr uint32_t ALIGNED_TIMESTAMPS =
     word(OPTION_NOP, OPTION_NOP, OPTION_TIMESTAMPS, TIMESTAMPS_LENGTH);
@@ -42,6 +44,18 @@ uint8_t* put_timestamps(uint8_t* p, uint32_t first_word, const HeaderFields& f)
     return put32(p, f.ts_echo);
 }
 
+// Padding first, so that all of a SYN's options and the longest cookie fit exactly.
+uint8_t* put_fastopen(uint8_t* p, const sluice_fastopen_cookie& cookie)
+{
+    uint8_t length = static_cast<uint8_t>(FAST_OPEN_BASE_LENGTH + cookie.length);
+    for (uint32_t padding = -length & 3u; padding; padding--)
+        *p++ = OPTION_NOP;
+    *p++ = OPTION_FAST_OPEN;
+    *p++ = length;
+    __builtin_memcpy(p, cookie.bytes, cookie.length);
+    return p + cookie.length;
+}
+
 // Options that only a SYN carries, timestamps among them.
 uint8_t* put_syn_options(uint8_t* p, const HeaderFields& f)
 {
@@ -55,6 +69,8 @@ uint8_t* put_syn_options(uint8_t* p, const HeaderFields& f)
     if (f.wscale >= 0)
         p = put32(p, word(OPTION_NOP, OPTION_WINDOW_SCALE, WINDOW_SCALE_LENGTH,
                           static_cast<uint8_t>(f.wscale)));
+    if (f.fastopen)
+        p = put_fastopen(p, *f.fastopen);
     return p;
 }
 
@@ -90,6 +106,17 @@ bool read_sack(const uint8_t* value, uint8_t length, sluice_segment& seg)
         seg.sack[i].end = load32(value + i * SACK_PER_BLOCK + 4);
     }
     return true;
+}
+
+// RFC 7413 4.1.1: what can't be a cookie is no error, and as if it weren't there.
+void read_fastopen(const uint8_t* value, uint8_t length, sluice_segment& seg)
+{
+    uint8_t bytes = static_cast<uint8_t>(length - FAST_OPEN_BASE_LENGTH);
+    if (bytes && (bytes < FASTOPEN_COOKIE_MIN || bytes > SLUICE_FASTOPEN_COOKIE_MAX || bytes % 2))
+        return;
+    seg.has_fastopen = true;
+    seg.fastopen.length = bytes;
+    __builtin_memcpy(seg.fastopen.bytes, value, bytes);
 }
 
 // Takes in one option of `length` bytes, kind and length included. False: no
@@ -128,6 +155,10 @@ bool read_option(const uint8_t* option, uint8_t length, sluice_segment& seg)
         seg.ts_value = load32(value);
         seg.ts_echo = load32(value + 4);
         return true;
+    case OPTION_FAST_OPEN:
+        if (syn)
+            read_fastopen(value, length, seg);
+        return true;
     default:
         return true; // RFC 9293 3.1, MUST-6: what isn't known is skipped
     }
@@ -157,6 +188,7 @@ void clear_options(sluice_segment& seg)
     seg.sack_permitted = false;
     seg.has_wscale = false;
     seg.bad_option = false;
+    seg.has_fastopen = false;
     seg.wscale = 0;
     seg.sack_count = 0;
     seg.mss = 0;
@@ -182,7 +214,7 @@ uint8_t write_header(uint8_t* out, const HeaderFields& f)
     store32(out + 4, f.seq);
     store32(out + 8, f.ack);
     store32(out + 12, word(static_cast<uint8_t>(length << 2), f.flags, 0, 0) | f.window);
-    store32(out + 16, 0);
+    store32(out + 16, f.urgent);
     return length;
 }
 

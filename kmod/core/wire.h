@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //
 // The wire format of a segment: the header of RFC 9293 3.1 and the options of
-// RFC 9293 3.2 (MSS), RFC 7323 (window scale, timestamps) and RFC 2018 (SACK).
+// RFC 9293 3.2 (MSS), RFC 7323 (window scale, timestamps), RFC 2018 (SACK) and
+// RFC 7413 (Fast Open).
 //
 //      0                   1                   2                   3
 //      0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -36,6 +37,7 @@ enum : uint8_t {
     OPTION_SACK_PERMITTED = 4,
     OPTION_SACK = 5,
     OPTION_TIMESTAMPS = 8,
+    OPTION_FAST_OPEN = 34,
 };
 
 // Bytes of an option as it stands in a header, alignment included.
@@ -53,16 +55,18 @@ struct HeaderFields {
     uint32_t seq = 0, ack = 0;
     uint8_t flags = 0;   // enum sluice_flag
     uint16_t window = 0; // as on the wire: scaled already
+    uint16_t urgent = 0; // offset from seq to behind the urgent byte; with SLUICE_URG
     uint16_t mss = 0;    // bytes; 0: no option
     int8_t wscale = -1;  // 0..14; negative: no option
     bool sack_permitted = false;
     bool timestamp = false;
     uint32_t ts_value = 0, ts_echo = 0;
+    const sluice_fastopen_cookie* fastopen = nullptr; // of a SYN; length 0 asks for one
     const sluice_sack_block* sack = nullptr;
     uint8_t sack_count = 0; // those that don't fit are left out, last first
 };
 
-// Writes a header with checksum and urgent pointer 0 into SLUICE_HEADER_MAX
+// Writes a header with checksum 0 into SLUICE_HEADER_MAX
 // bytes at `out`; returns its length: 20..60, a multiple of 4.
 uint8_t write_header(uint8_t* out, const HeaderFields& f);
 

@@ -11,6 +11,8 @@
 #include <linux/rculist.h>
 #include <linux/slab.h>
 
+#include <net/tcp.h>
+
 #include "cc_registry.h"
 
 /* One algorithm that a module brought. Readers hold RCU, writers the mutex. */
@@ -68,16 +70,49 @@ const struct sluice_cc_ops *sluice_cc_get_or_load(const char *name)
 	return sluice_cc_get(name);
 }
 
-const struct sluice_cc_ops *sluice_cc_get_default(const struct sluice_net *sn)
+/* What net.ipv4.tcp_congestion_control names, with a reference; NULL: we have none of that name. */
+static const struct sluice_cc_ops *get_by_sysctl(const struct sluice_net *sn)
+{
+	const struct tcp_congestion_ops *tcp;
+	const struct sluice_cc_ops *ops = NULL;
+
+	rcu_read_lock();
+	tcp = rcu_dereference(sn->net->ipv4.tcp_congestion_control);
+	if (tcp)
+		ops = sluice_cc_get(tcp->name);
+	rcu_read_unlock();
+	return ops;
+}
+
+/* What `sluice set` named, with a reference; NULL: nothing, or its module is leaving. */
+static const struct sluice_cc_ops *get_set(const struct sluice_net *sn)
 {
 	const struct sluice_cc_ops *ops;
 
 	rcu_read_lock();
 	ops = rcu_dereference(sn->default_cc);
-	if (!ops || !try_module_get(ops->owner))
-		ops = sluice_cc_builtin[0];
+	if (ops && !try_module_get(ops->owner))
+		ops = NULL;
 	rcu_read_unlock();
 	return ops;
+}
+
+const struct sluice_cc_ops *sluice_cc_get_default(const struct sluice_net *sn)
+{
+	const struct sluice_cc_ops *ops = get_set(sn);
+
+	return ops ?: get_by_sysctl(sn) ?: sluice_cc_builtin[0];
+}
+
+enum sluice_source sluice_cc_default_source(const struct sluice_net *sn)
+{
+	const struct sluice_cc_ops *ops;
+
+	if (rcu_access_pointer(sn->default_cc))
+		return SLUICE_SOURCE_SET;
+	ops = get_by_sysctl(sn);
+	sluice_cc_put(ops);
+	return ops ? SLUICE_SOURCE_SYSCTL : SLUICE_SOURCE_DEFAULT;
 }
 
 void sluice_cc_hold(const struct sluice_cc_ops *ops)

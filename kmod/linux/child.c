@@ -13,6 +13,7 @@
 
 #include "cc_registry.h"
 #include "compat.h"
+#include "fastopen.h"
 #include "listen.h"
 #include "receive.h"
 #include "sock.h"
@@ -103,14 +104,21 @@ static struct sock *copy(struct sock *listener, const struct sluice_half_open_so
 	return sk;
 }
 
+/* sk_clone_lock() took the lock, which sparse doesn't see. */
+static void let_go(struct sock *sk)
+{
+	__acquire(&sk->sk_lock.slock);
+	bh_unlock_sock(sk);
+	sock_put(sk);
+}
+
 /* The copy can't be used. It has no place anywhere, so it just goes. */
 static void discard(struct sock *sk)
 {
 	sock_set_flag(sk, SOCK_DEAD);
 	inet_sk_set_state(sk, TCP_CLOSE);
 	sluice_sock_destroy(sk);
-	bh_unlock_sock(sk);
-	sock_put(sk);
+	let_go(sk);
 }
 
 static void queue_for_accept(struct sock *listener, struct sock *sk)
@@ -120,26 +128,53 @@ static void queue_for_accept(struct sock *listener, struct sock *sk)
 	listener->sk_data_ready(listener);
 }
 
-bool sluice_child_create(struct sluice_half_open_sock *h, struct sluice_segment *seg)
+/* In SYN_RECEIVED and locked, in h's place. NULL: no memory or no route. */
+static struct sock *make(struct sluice_half_open_sock *h)
 {
 	struct sock *listener = h->listener, *sk = copy(listener, h);
 	struct sluice_sock *child = sluice_sk(sk);
 	struct sluice_path path;
 
 	if (!sk)
-		return false;
+		return NULL;
 	if (sluice_route(sk) || sluice_port_inherit(sk, listener)) {
 		discard(sk);
-		return false;
+		return NULL;
 	}
 	sluice_count(sluice_sk_net(sk), SLUICE_CNT_passive_opens);
 	sluice_route_describe(sk, &path);
 	sluice_conn_accept(&child->conn, &h->core, &path, sluice_now());
+	child->saved_syn = h->saved_syn;
+	h->saved_syn = NULL;
 	sluice_flow_replace(&h->flow, &child->flow);
+	return sk;
+}
+
+bool sluice_child_create(struct sluice_half_open_sock *h, struct sluice_segment *seg)
+{
+	struct sock *sk = make(h);
+
+	if (!sk)
+		return false;
 	sluice_conn_receive(sk, seg);
 	/* Even if it was reset at once: accept() tells the application. */
-	queue_for_accept(listener, sk);
-	bh_unlock_sock(sk);
-	sock_put(sk);
+	queue_for_accept(h->listener, sk);
+	let_go(sk);
+	return true;
+}
+
+bool sluice_child_create_early(struct sluice_half_open_sock *h, struct sluice_segment *syn,
+			       const struct sluice_fastopen_cookie *grant)
+{
+	struct sock *sk = make(h);
+
+	if (!sk)
+		return false;
+	sluice_fastopen_enter(h->listener, sk);
+	sluice_conn_accept_early(&sluice_sk(sk)->conn, syn, grant->length ? grant : NULL,
+				 sluice_now());
+	sluice_sock_settle(sk);
+	queue_for_accept(h->listener, sk);
+	let_go(sk);
 	return true;
 }

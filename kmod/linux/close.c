@@ -8,6 +8,7 @@
 #include <net/tcp_states.h>
 
 #include "compat.h"
+#include "fastopen.h"
 #include "listen.h"
 #include "sock.h"
 
@@ -22,6 +23,7 @@ static void end_connection(struct sock *sk, long timeout)
 	struct sluice_sock *s = sluice_sk(sk);
 	bool unread = s->in.unread != 0;
 
+	sluice_fastopen_forget(sk);
 	sluice_recvbuf_purge(&s->in, sk);
 	if (!unread && aborts(sk) && sk->sk_state != TCP_CLOSE) {
 		sluice_count(sluice_sk_net(sk), SLUICE_CNT_zero_linger_resets);
@@ -81,6 +83,7 @@ static void end_abruptly(struct sock *sk)
 		sluice_sock_unhash(sk);
 		return;
 	}
+	sluice_fastopen_forget(sk);
 	sluice_conn_abort(&sluice_sk(sk)->conn, sluice_now());
 	if (!fresh)
 		WRITE_ONCE(sk->sk_err, ECONNRESET);
@@ -98,6 +101,8 @@ int sluice_disconnect(struct sock *sk, int flags)
 	sluice_sock_purge(sk);
 	sluice_timer_stop(s);
 	s->timer_due = 0;
+	s->fastopen = NULL;
+	s->syn_data = 0;
 	inet_sk(sk)->inet_dport = 0;
 	if (!(sk->sk_userlocks & SOCK_BINDADDR_LOCK))
 		inet_reset_saddr(sk);

@@ -104,7 +104,8 @@ static int name(struct sock *sk, int command, unsigned long user)		\
 /*
  * The switches of setsockopt(IPPROTO_IP and IPPROTO_IPV6) that a transport
  * looks at. sluice_inet_defaults() and sluice_inet6_defaults() set what
- * inet_create() and inet6_create() give a new socket.
+ * inet_create() and inet6_create() give a new socket. Of a deferred connect()
+ * __inet_stream_connect() wants to know that its SYN is still to come.
  */
 #ifdef SLUICE_HAVE_INET_FLAGS
 static inline bool sluice_inet_recverr(const struct sock *sk)
@@ -115,7 +116,16 @@ static inline bool sluice_inet_recverr(const struct sock *sk)
 static inline void sluice_inet_defaults(struct sock *sk)
 {
 	inet_set_bit(MC_LOOP, sk);
-	inet_set_bit(MC_ALL, sk);
+}
+
+static inline bool sluice_connect_deferred(const struct sock *sk)
+{
+	return inet_test_bit(DEFER_CONNECT, sk);
+}
+
+static inline void sluice_set_connect_deferred(struct sock *sk, bool deferred)
+{
+	inet_assign_bit(DEFER_CONNECT, sk, deferred);
 }
 #else
 static inline bool sluice_inet_recverr(const struct sock *sk)
@@ -126,7 +136,16 @@ static inline bool sluice_inet_recverr(const struct sock *sk)
 static inline void sluice_inet_defaults(struct sock *sk)
 {
 	inet_sk(sk)->mc_loop = 1;
-	inet_sk(sk)->mc_all = 1;
+}
+
+static inline bool sluice_connect_deferred(const struct sock *sk)
+{
+	return inet_sk(sk)->defer_connect;
+}
+
+static inline void sluice_set_connect_deferred(struct sock *sk, bool deferred)
+{
+	inet_sk(sk)->defer_connect = deferred;
 }
 #endif
 
@@ -244,6 +263,13 @@ static inline void sluice_set_departure(struct sk_buff *skb, ktime_t departure)
 {
 	skb_set_delivery_time(skb, departure, true);
 }
+#endif
+
+/* The row of sysctl.def on kernels that have it. */
+#ifdef SLUICE_HAVE_SYSCTL_RTO_MIN
+#define SLUICE_IF_RTO_MIN(...) __VA_ARGS__
+#else
+#define SLUICE_IF_RTO_MIN(...)
 #endif
 
 #endif /* SLUICE_LINUX_COMPAT_H */

@@ -13,9 +13,11 @@
 
 #include "address.h"
 #include "compat.h"
+#include "fastopen.h"
 #include "sock.h"
 #include "time_wait.h"
 #include "transmit.h"
+#include "tuning.h"
 
 /* ---- where to: fills in the remote address, and which IP version ------------- */
 
@@ -152,11 +154,12 @@ static void fill_key(struct sock *sk, u16 port, struct sluice_flow_key *key)
 	key->remote_port = inet_sk(sk)->inet_dport;
 	key->scope = sluice_sk(sk)->v4_wire ? 0 :
 		     sluice_flow_scope(&key->local, &key->remote, sk->sk_bound_dev_if);
+	key->real_tcp = sluice_is_real_tcp(sk);
 	key->net = sock_net(sk);
 }
 
 /* Enters the connection in the demultiplexer; -EEXIST: that pair is in use. */
-static int enter(struct sock *sk, u16 port)
+static int enter(struct sock *sk, u16 port, bool bound)
 {
 	struct sluice_sock *s = sluice_sk(sk);
 	int error;
@@ -164,10 +167,15 @@ static int enter(struct sock *sk, u16 port)
 	fill_key(sk, port, &s->flow.key);
 	local_bh_disable();
 	error = sluice_flow_insert(&s->flow);
-	if (error == -EEXIST && sluice_time_wait_yields(&s->flow.key))
+	if (error == -EEXIST && sluice_time_wait_yields(&s->flow.key, bound))
 		error = sluice_flow_insert(&s->flow);
 	local_bh_enable();
 	return error;
+}
+
+static int enter_any(struct sock *sk, u16 port)
+{
+	return enter(sk, port, false);
 }
 
 static int find_port(struct sock *sk)
@@ -175,8 +183,8 @@ static int find_port(struct sock *sk)
 	int error;
 
 	if (!inet_sk(sk)->inet_num)
-		return sluice_port_connect(sk, get_random_u32(), enter);
-	error = enter(sk, inet_sk(sk)->inet_num);
+		return sluice_port_connect(sk, get_random_u32(), enter_any);
+	error = enter(sk, inet_sk(sk)->inet_num, true);
 	return error == -EEXIST ? -EADDRNOTAVAIL : error;
 }
 
@@ -217,7 +225,9 @@ int sluice_connect(struct sock *sk, struct sockaddr *address, int length)
 	if (error)
 		goto fail;
 	sluice_route_describe(sk, &path);
-	sluice_conn_connect(&sluice_sk(sk)->conn, &path, sluice_now());
+	sluice_tuning_refresh(sluice_sk_net(sk));
+	if (!sluice_fastopen_connect(sk, &path))
+		sluice_conn_connect(&sluice_sk(sk)->conn, &path, sluice_now());
 	return 0;
 fail:
 	give_up(sk);

@@ -16,6 +16,7 @@
 #include "sock.h"
 
 #define CC_PARAM "congestion_control"
+#define CC_PARAM_SYSCTL "net.ipv4.tcp_congestion_control"
 #define CC_PARAM_HELP "algorithm of new connections (sluice cc lists them)"
 #define NAME_MAX_LENGTH 64
 
@@ -146,6 +147,8 @@ static int fill_default_cc(struct sk_buff *skb, struct sluice_net *sn)
 	const struct sluice_cc_ops *ops = sluice_cc_get_default(sn);
 	int error = nla_put_string(skb, SLUICE_A_NAME, CC_PARAM) ||
 		    nla_put_string(skb, SLUICE_A_STRING, ops->name) ||
+		    nla_put_u8(skb, SLUICE_A_SOURCE, sluice_cc_default_source(sn)) ||
+		    nla_put_string(skb, SLUICE_A_SYSCTL, CC_PARAM_SYSCTL) ||
 		    nla_put_string(skb, SLUICE_A_HELP, CC_PARAM_HELP);
 
 	sluice_cc_put(ops);
@@ -156,14 +159,18 @@ static int fill_default_cc(struct sk_buff *skb, struct sluice_net *sn)
 static int fill_param(struct sk_buff *skb, struct sluice_net *sn, long index)
 {
 	const struct sluice_param *p = &sluice_params[index];
+	const char *sysctl;
 
 	if (index == sluice_param_count)
 		return fill_default_cc(skb, sn);
+	sysctl = sluice_param_sysctl(p);
 	return nla_put_string(skb, SLUICE_A_NAME, p->name) ||
-	       put_u64(skb, SLUICE_A_VALUE, sluice_param_read(&sn->config, p)) ||
+	       put_u64(skb, SLUICE_A_VALUE, sluice_param_read(sn, p)) ||
 	       put_u64(skb, SLUICE_A_MINIMUM, p->min) ||
 	       put_u64(skb, SLUICE_A_MAXIMUM, p->max) ||
-	       put_u64(skb, SLUICE_A_DEFAULT, p->standard) ||
+	       put_u64(skb, SLUICE_A_DEFAULT, sluice_param_standard(sn, p)) ||
+	       nla_put_u8(skb, SLUICE_A_SOURCE, sluice_param_source(sn, p)) ||
+	       (sysctl && nla_put_string(skb, SLUICE_A_SYSCTL, sysctl)) ||
 	       nla_put_string(skb, SLUICE_A_UNIT, p->unit) ||
 	       nla_put_string(skb, SLUICE_A_HELP, p->help);
 }
@@ -248,9 +255,32 @@ static int set_param(struct sk_buff *skb, struct genl_info *info)
 		GENL_SET_ERR_MSG(info, "a number is wanted");
 		return -EINVAL;
 	}
-	error = sluice_param_write(&sn->config, p, nla_get_u64(value), &why);
+	error = sluice_param_write(sn, p, nla_get_u64(value), &why);
 	if (error)
 		refuse(info, value, why);
+	return error;
+}
+
+static int reset_param(struct sk_buff *skb, struct genl_info *info)
+{
+	struct sluice_net *sn = sluice_net(genl_info_net(info));
+	const char *name = wanted_name(info);
+	const struct sluice_param *p;
+	const char *why;
+	int error;
+
+	if (!name)
+		return -EINVAL;
+	if (!strcmp(name, CC_PARAM)) {
+		sluice_cc_drop_default(sn);
+		return 0;
+	}
+	p = wanted_param(info, name);
+	if (!p)
+		return -ENOENT;
+	error = sluice_param_reset(sn, p, &why);
+	if (error)
+		refuse(info, info->attrs[SLUICE_A_NAME], why);
 	return error;
 }
 
@@ -353,6 +383,20 @@ static struct sock *wanted_connection(struct genl_info *info, int *error)
 	return sk;
 }
 
+/* The socket lock is held; takes over the caller's hold on ops, which may be NULL. */
+static int change(struct sock *sk, const struct sluice_cc_ops *ops, struct genl_info *info)
+{
+	if (sluice_sk(sk)->destroyed) {	/* since it was found */
+		sluice_cc_put(ops);
+		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[SLUICE_A_ID], "no such connection");
+		return -ENOENT;
+	}
+	if (ops)
+		switch_cc(sk, ops);
+	set_buffers(sk, info->attrs[SLUICE_A_SNDBUF], info->attrs[SLUICE_A_RCVBUF]);
+	return 0;
+}
+
 static int set_connection(struct sk_buff *skb, struct genl_info *info)
 {
 	const struct sluice_cc_ops *ops;
@@ -365,9 +409,7 @@ static int set_connection(struct sk_buff *skb, struct genl_info *info)
 	ops = wanted_cc(info, &error);
 	if (!error) {
 		lock_sock(sk);
-		if (ops)
-			switch_cc(sk, ops);
-		set_buffers(sk, info->attrs[SLUICE_A_SNDBUF], info->attrs[SLUICE_A_RCVBUF]);
+		error = change(sk, ops, info);
 		release_sock(sk);
 	}
 	sock_put(sk);
@@ -389,6 +431,8 @@ static const struct genl_ops operations[] = {
 	  .policy = name_policy, .maxattr = SLUICE_A_MAX },
 	{ .cmd = SLUICE_CMD_CONN_SET, .doit = set_connection, .flags = GENL_UNS_ADMIN_PERM,
 	  .policy = connection_policy, .maxattr = SLUICE_A_MAX },
+	{ .cmd = SLUICE_CMD_PARAM_RESET, .doit = reset_param, .flags = GENL_UNS_ADMIN_PERM,
+	  .policy = name_policy, .maxattr = SLUICE_A_MAX },
 };
 
 static struct genl_family control_family __ro_after_init = {

@@ -4,6 +4,7 @@
 #include <linux/random.h>
 #include <linux/rculist.h>
 #include <net/ipv6.h>
+#include <net/sock_reuseport.h>
 
 #include "compat.h"
 #include "demux.h"
@@ -26,8 +27,8 @@ static u32 hash_key(const void *data, u32 length, u32 seed)
 				    (__force u32)key->remote.s6_addr32[3],
 				    (__force u32)key->local_port << 16 |
 				    (__force u32)key->remote_port, seed);
-	return jhash2((const u32 *)key, offsetof(struct sluice_flow_key, scope) / sizeof(u32),
-		      seed);
+	return jhash2((const u32 *)key,
+		      offsetofend(struct sluice_flow_key, remote_port) / sizeof(u32), seed);
 }
 
 static u32 hash_flow(const void *object, u32 length, u32 seed)
@@ -80,9 +81,12 @@ u32 sluice_flow_scope(const struct in6_addr *local, const struct in6_addr *remot
 
 int sluice_flow_insert(struct sluice_flow *flow)
 {
-	int error = rhashtable_lookup_insert_key(&flows, &flow->key, &flow->node, flow_params);
+	int error;
 
-	flow->hashed = !error;
+	flow->hashed = true;	/* before others can find it */
+	error = rhashtable_lookup_insert_key(&flows, &flow->key, &flow->node, flow_params);
+	if (error)
+		flow->hashed = false;
 	/* The table is growing as fast as it can: that is no memory, too. */
 	return error == -E2BIG || error == -EBUSY ? -ENOMEM : error;
 }
@@ -91,8 +95,12 @@ void sluice_flow_remove(struct sluice_flow *flow)
 {
 	if (!flow->hashed)
 		return;
-	WRITE_ONCE(flow->hashed, false);
+	/*
+	 * In this order: a softirq on this CPU that found the flow unhashed but
+	 * still in the table would look it up again for ever.
+	 */
 	rhashtable_remove_fast(&flows, &flow->node, flow_params);
+	WRITE_ONCE(flow->hashed, false);
 }
 
 void sluice_flow_replace(struct sluice_flow *from, struct sluice_flow *to)
@@ -106,6 +114,11 @@ void sluice_flow_replace(struct sluice_flow *from, struct sluice_flow *to)
 struct sluice_flow *sluice_flow_find(const struct sluice_flow_key *key)
 {
 	return rhashtable_lookup(&flows, key, flow_params);
+}
+
+bool sluice_flow_stands(const struct sluice_flow *flow, const struct sluice_flow_key *key)
+{
+	return flow->hashed && !memcmp(&flow->key, key, sizeof(*key));
 }
 
 /* ---- walks --------------------------------------------------------------- */
@@ -153,13 +166,40 @@ static struct sluice_listener_bucket *bucket_of(const struct net *net, u16 port)
 	return &sluice_listeners[(port ^ net_hash_mix(net)) % SLUICE_LISTENER_BUCKETS];
 }
 
-void sluice_listener_insert(struct sock *sk)
+static bool are_equals(const struct sock *a, const struct sock *b)
+{
+	return !memcmp(&sluice_sk(a)->flow.key, &sluice_sk(b)->flow.key,
+		       sizeof(struct sluice_flow_key)) &&
+	       a->sk_family == b->sk_family && a->sk_ipv6only == b->sk_ipv6only &&
+	       a->sk_bound_dev_if == b->sk_bound_dev_if && b->sk_reuseport &&
+	       uid_eq(a->sk_uid, b->sk_uid);
+}
+
+/* Listeners that share their port are a group of the kernel's own, with its BPF program. */
+static int join_equals(struct sock *sk, const struct sluice_listener_bucket *bucket)
+{
+	bool any = sk->sk_family == AF_INET ? !sk->sk_rcv_saddr :
+					      ipv6_addr_any(&sk->sk_v6_rcv_saddr);
+	struct sock *other;
+
+	hlist_for_each_entry(other, &bucket->head, sk_node)
+		if (are_equals(sk, other))
+			return reuseport_add_sock(sk, other, any);
+	return reuseport_alloc(sk, any);
+}
+
+int sluice_listener_insert(struct sock *sk)
 {
 	struct sluice_listener_bucket *bucket = bucket_of(sock_net(sk), inet_sk(sk)->inet_num);
+	int error = 0;
 
 	spin_lock_bh(&bucket->lock);
-	hlist_add_head_rcu(&sk->sk_node, &bucket->head);
+	if (sk->sk_reuseport)
+		error = join_equals(sk, bucket);
+	if (!error)
+		hlist_add_head_rcu(&sk->sk_node, &bucket->head);
 	spin_unlock_bh(&bucket->lock);
+	return error;
 }
 
 void sluice_listener_remove(struct sock *sk)
@@ -169,6 +209,8 @@ void sluice_listener_remove(struct sock *sk)
 	spin_lock_bh(&bucket->lock);
 	if (!hlist_unhashed(&sk->sk_node))
 		hlist_del_init_rcu(&sk->sk_node);
+	if (rcu_access_pointer(sk->sk_reuseport_cb))
+		reuseport_detach_sock(sk);
 	spin_unlock_bh(&bucket->lock);
 }
 
@@ -189,37 +231,45 @@ static bool address_matches(const struct sock *sk, const struct in6_addr *local,
 }
 
 /* How well a listener fits: 0 not at all; the more particular, the higher. */
-static int score(const struct sock *sk, const struct net *net, const struct in6_addr *local,
-		 u16 port, int ifindex)
+static int score(const struct sock *sk, const struct sluice_flow_key *key, int ifindex)
 {
 	int device = READ_ONCE(sk->sk_bound_dev_if);
 	bool exact;
 
-	if (!net_eq(sock_net(sk), net) || inet_sk(sk)->inet_num != port ||
-	    (device && device != ifindex) || !address_matches(sk, local, &exact))
+	if (!net_eq(sock_net(sk), key->net) || inet_sk(sk)->inet_num != ntohs(key->local_port) ||
+	    sluice_is_real_tcp(sk) != key->real_tcp || (device && device != ifindex) ||
+	    !address_matches(sk, &key->local, &exact))
 		return 0;
-	/* AF_INET before a dual-stack socket, as Linux TCP */
-	return 1 + (sk->sk_family == AF_INET) + 2 * exact + 4 * !!device;
+	/* As Linux TCP weighs them */
+	return 1 + (sk->sk_family == AF_INET) + !!device +
+	       (READ_ONCE(sk->sk_incoming_cpu) == raw_smp_processor_id()) + 4 * exact;
 }
 
-struct sock *sluice_listener_find(const struct net *net, const struct in6_addr *local,
-				  u16 port, int ifindex, u32 spread)
+/* The same for all segments of a connection. */
+static u32 spread(const struct sluice_flow_key *key)
 {
-	struct sluice_listener_bucket *bucket = bucket_of(net, port);
+	return jhash2((const u32 *)&key->remote, 4,
+		      (__force u32)key->local_port << 16 | (__force u32)key->remote_port);
+}
+
+struct sock *sluice_listener_find(const struct sluice_flow_key *key, int ifindex,
+				  struct sk_buff *skb, int header_length)
+{
+	struct sluice_listener_bucket *bucket = bucket_of(key->net, ntohs(key->local_port));
 	struct sock *sk, *best = NULL;
-	int best_score = 0, equals = 0;
+	int best_score = 0;
 
 	hlist_for_each_entry_rcu(sk, &bucket->head, sk_node) {
-		int s = score(sk, net, local, port, ifindex);
+		int s = score(sk, key, ifindex);
 
-		if (!s || s < best_score)
-			continue;
-		equals = s > best_score ? 1 : equals + 1;
-		/* Each of n equals is chosen with probability 1/n. */
-		if (equals == 1 || !reciprocal_scale(spread, equals))
+		if (s > best_score) {
 			best = sk;
-		best_score = s;
-		spread = next_pseudo_random32(spread);
+			best_score = s;
+		}
 	}
-	return best;
+	if (!best || !best->sk_reuseport)
+		return best;
+	/* NULL: it joined no group, since it wasn't of the kind when it began to listen */
+	sk = reuseport_select_sock(best, spread(key), skb, header_length);
+	return sk ?: best;
 }

@@ -11,6 +11,7 @@
 #define SLUICE_LINUX_DEMUX_H
 
 #include <linux/in6.h>
+#include <linux/jhash.h>
 #include <linux/rhashtable.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
@@ -19,7 +20,8 @@
 struct sluice_flow_key {
 	struct in6_addr local, remote;	/* IPv4 as v4-mapped */
 	__be16 local_port, remote_port;
-	u32 scope;			/* interface, when an address is link-local; else 0 */
+	u32 scope : 31;			/* interface, when an address is link-local; else 0 */
+	u32 real_tcp : 1;		/* IP protocol 6, not 253 */
 	const struct net *net;
 };
 
@@ -45,10 +47,15 @@ u32 sluice_flow_scope(const struct in6_addr *local, const struct in6_addr *remot
 /* 0, -EEXIST (the pair is in use), -ENOMEM. Any context; the owner's lock held. */
 int sluice_flow_insert(struct sluice_flow *flow);
 void sluice_flow_remove(struct sluice_flow *flow);
-/* Puts `to`, which gets from's key, in from's place, leaving no gap. */
+/*
+ * Puts `to`, which gets from's key, in from's place, leaving no gap. BH
+ * disabled: who finds `from` meanwhile looks again until it is done.
+ */
 void sluice_flow_replace(struct sluice_flow *from, struct sluice_flow *to);
 /* RCU read side. NULL: none. */
 struct sluice_flow *sluice_flow_find(const struct sluice_flow_key *key);
+/* Is a flow that was found still in use, and for this pair? The owner's lock held. */
+bool sluice_flow_stands(const struct sluice_flow *flow, const struct sluice_flow_key *key);
 
 /*
  * Walk over all flows of all namespaces:
@@ -80,15 +87,19 @@ struct sluice_listener_bucket {
 
 extern struct sluice_listener_bucket sluice_listeners[SLUICE_LISTENER_BUCKETS];
 
-/* Socket lock held. */
-void sluice_listener_insert(struct sock *sk);
+/* Socket lock held; flow.key is its address. 0, or -ENOMEM. */
+int sluice_listener_insert(struct sock *sk);
 void sluice_listener_remove(struct sock *sk);
+
 /*
- * The listener for a SYN: the most specific address and interface wins; among
- * equals (SO_REUSEPORT) `spread` chooses. RCU read side; NULL: none.
+ * The listener for a SYN of that pair: the most specific address, then the
+ * interface, the family and the CPU (SO_INCOMING_CPU) win. Among equals
+ * (SO_REUSEPORT) their BPF program chooses, which sees `skb` from the segment's
+ * header on; where there is none or no segment, one whose CPU this is, and a
+ * hash of the pair. RCU read side, BH disabled if there is a segment; NULL: none.
  */
-struct sock *sluice_listener_find(const struct net *net, const struct in6_addr *local,
-				  u16 port, int ifindex, u32 spread);
+struct sock *sluice_listener_find(const struct sluice_flow_key *key, int ifindex,
+				  struct sk_buff *skb, int header_length);
 
 /* Next in a walk over a bucket; RCU read side. */
 #define sluice_for_each_listener_rcu(sk, bucket) \

@@ -13,6 +13,7 @@
 #include "cc.h"
 #include "compat.h"
 #include "control.h"
+#include "family.h"
 #include "listen.h"
 #include "sluice.h"
 #include "sock.h"
@@ -49,6 +50,7 @@ static void put_id(struct sluice_diag_id *id, const struct sluice_flow_key *key,
 	id->ifindex = ifindex;
 	memcpy(id->src, &key->local, sizeof(id->src));
 	memcpy(id->dst, &key->remote, sizeof(id->dst));
+	id->protocol = key->real_tcp ? SLUICE_PROTO_TCP : SLUICE_PROTO_STREAM;
 }
 
 static struct nlmsghdr *begin(struct question *q, struct sluice_diag_msg **msg)
@@ -109,6 +111,7 @@ static void describe_listener(struct sock *sk, struct sluice_diag_msg *msg)
 {
 	msg->rqueue = READ_ONCE(sk->sk_ack_backlog);
 	msg->wqueue = READ_ONCE(sk->sk_max_ack_backlog);
+	msg->id.protocol = sk->sk_protocol;
 	msg->id.sport = inet_sk(sk)->inet_sport;
 	if (sk->sk_family == AF_INET)
 		ipv6_addr_set_v4mapped(sk->sk_rcv_saddr, (struct in6_addr *)msg->id.src);
@@ -137,7 +140,6 @@ static void describe_owner(struct question *q, struct sock *sk, struct sluice_di
 {
 	u32 cookie[2];
 
-	msg->protocol = sk->sk_protocol;
 	sock_diag_save_cookie(sk, cookie);
 	msg->cookie = (u64)cookie[1] << 32 | cookie[0];
 	msg->uid = from_kuid_munged(sk_user_ns(NETLINK_CB(q->request).sk), sock_i_uid(sk));
@@ -199,7 +201,6 @@ static int put_small(struct question *q, const struct sluice_flow *flow, u8 stat
 	msg->state = state;
 	msg->timer = timer;
 	msg->retrans = retrans;
-	msg->protocol = SLUICE_PROTO_STREAM;
 	if (deadline > now)
 		msg->expires = min_t(u64, div_u64(deadline - now, USEC_PER_MSEC), U32_MAX);
 	nlmsg_end(q->skb, nlh);
@@ -362,6 +363,7 @@ static int diag_done(struct netlink_callback *cb)
 
 /* ---- one of them -------------------------------------------------------------------- */
 
+/* Of the native wire, when the id leaves that open. */
 static void key_of(struct sluice_flow_key *key, const struct net *net,
 		   const struct sluice_diag_id *id)
 {
@@ -371,18 +373,31 @@ static void key_of(struct sluice_flow_key *key, const struct net *net,
 	key->local_port = id->sport;
 	key->remote_port = id->dport;
 	key->scope = sluice_flow_scope(&key->local, &key->remote, id->ifindex);
+	key->real_tcp = id->protocol == SLUICE_PROTO_TCP;
 	key->net = net;
+}
+
+/* RCU read side. */
+static struct sluice_flow *find_flow(const struct net *net, const struct sluice_diag_id *id)
+{
+	struct sluice_flow_key key;
+	struct sluice_flow *flow;
+
+	key_of(&key, net, id);
+	flow = sluice_flow_find(&key);
+	if (flow || id->protocol)
+		return flow;
+	key.real_tcp = true;
+	return sluice_flow_find(&key);
 }
 
 struct sock *sluice_diag_find(const struct net *net, const struct sluice_diag_id *id)
 {
-	struct sluice_flow_key key;
 	struct sluice_flow *flow;
 	struct sock *sk = NULL;
 
-	key_of(&key, net, id);
 	rcu_read_lock();
-	flow = sluice_flow_find(&key);
+	flow = find_flow(net, id);
 	if (flow && flow->kind == SLUICE_FLOW_CONN) {
 		sk = connection_of(flow);
 		if (!refcount_inc_not_zero(&sk->sk_refcnt))
@@ -395,12 +410,16 @@ struct sock *sluice_diag_find(const struct net *net, const struct sluice_diag_id
 /* The listener that a SYN to this address and port would reach, with a reference. */
 static struct sock *find_listener(const struct net *net, const struct sluice_diag_id *id)
 {
-	struct in6_addr local;
+	struct sluice_flow_key key;
 	struct sock *sk;
 
-	memcpy(&local, id->src, sizeof(local));
+	key_of(&key, net, id);
 	rcu_read_lock();
-	sk = sluice_listener_find(net, &local, ntohs(id->sport), id->ifindex, 0);
+	sk = sluice_listener_find(&key, id->ifindex, NULL, 0);
+	if (!sk && !id->protocol) {
+		key.real_tcp = true;
+		sk = sluice_listener_find(&key, id->ifindex, NULL, 0);
+	}
 	if (sk && !refcount_inc_not_zero(&sk->sk_refcnt))
 		sk = NULL;
 	rcu_read_unlock();
@@ -411,13 +430,11 @@ static struct sock *find_listener(const struct net *net, const struct sluice_dia
 static int put_small_of(struct question *q, const struct net *net,
 			const struct sluice_diag_id *id)
 {
-	struct sluice_flow_key key;
 	struct sluice_flow *flow;
 	int error = -ENOENT;
 
-	key_of(&key, net, id);
 	rcu_read_lock();
-	flow = sluice_flow_find(&key);
+	flow = find_flow(net, id);
 	if (flow && flow->kind != SLUICE_FLOW_CONN)
 		error = put_flow(q, flow);
 	rcu_read_unlock();
@@ -477,7 +494,7 @@ static struct sock_diag_handler diag_handler = {
 int __init sluice_diag_init(void)
 {
 	diag_handler.family = sluice_family;
-	return sock_diag_register(&diag_handler);
+	return sluice_family_refused(sock_diag_register(&diag_handler));
 }
 
 void sluice_diag_exit(void)

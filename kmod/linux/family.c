@@ -60,16 +60,18 @@ static const struct proto_ops operations = {
 	.getsockopt = sluice_getsockopt,
 	.sendmsg = sluice_sendmsg,
 	.recvmsg = sluice_recvmsg,
+	.set_rcvlowat = sluice_set_rcvlowat,
+	.set_peek_off = sk_set_peek_off,
 	.mmap = sock_no_mmap,
 };
 
 /* As inet6_create() does for its own. */
-static void set_up(struct sock *sk, const struct net *net)
+static void set_up(struct sock *sk, const struct net *net, bool real_tcp)
 {
 	struct inet_sock *inet = inet_sk(sk);
 
 	sk->sk_family = AF_INET6;
-	sk->sk_protocol = SLUICE_PROTO_STREAM;
+	sk->sk_protocol = real_tcp ? SLUICE_PROTO_TCP : SLUICE_PROTO_STREAM;
 	sk->sk_backlog_rcv = sluice_backlog_receive;
 	sk->sk_txrehash = READ_ONCE(net->core.sysctl_txrehash);
 	inet->pinet6 = &sluice_sk(sk)->inet6;
@@ -87,19 +89,20 @@ static void set_up(struct sock *sk, const struct net *net)
 
 static int create(struct net *net, struct socket *sock, int protocol, int kern)
 {
+	bool real_tcp = protocol == IPPROTO_TCP || protocol == SLUICE_PROTO_TCP;
 	struct sock *sk;
 	int error;
 
 	if (sock->type != SOCK_STREAM)
 		return -ESOCKTNOSUPPORT;
-	if (protocol && protocol != SLUICE_PROTO_STREAM)
+	if (protocol && protocol != SLUICE_PROTO_STREAM && !real_tcp)
 		return -EPROTONOSUPPORT;
 	sk = sk_alloc(net, AF_INET6, GFP_KERNEL, &sluice_prot, kern);
 	if (!sk)
 		return -ENOBUFS;
 	sock->ops = &operations;
 	sock_init_data(sock, sk);
-	set_up(sk, net);
+	set_up(sk, net, real_tcp);
 	error = sluice_sock_init(sk);
 	if (!error && !kern)
 		error = BPF_CGROUP_RUN_PROG_INET_SOCK(sk);
@@ -118,19 +121,23 @@ static const struct net_proto_family family_operations = {
 /* sock_register() takes a copy of the pointer, so the number may come late. */
 static struct net_proto_family registered;
 
-int sluice_family_init(void)
+int sluice_family_refused(int error)
 {
-	int error;
-
-	registered = family_operations;
-	registered.family = sluice_family;
-	error = sluice_family > 0 ? sock_register(&registered) : -EINVAL;
-	if (error == -EEXIST)
+	if (error == -EEXIST || error == -EBUSY) {
 		pr_err("socket family %d is taken; choose another with family=\n", sluice_family);
-	else if (error)
+		return -EEXIST;
+	}
+	if (error)
 		pr_err("socket family %d can't be registered (error %d); family= is 1 to %d\n",
 		       sluice_family, error, AF_MAX - 1);
 	return error == -ENOBUFS ? -EINVAL : error;
+}
+
+int sluice_family_init(void)
+{
+	registered = family_operations;
+	registered.family = sluice_family;
+	return sluice_family_refused(sluice_family > 0 ? sock_register(&registered) : -EINVAL);
 }
 
 void sluice_family_exit(void)

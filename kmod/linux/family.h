@@ -6,6 +6,11 @@
 /* family.c */
 int sluice_family_init(void);
 void sluice_family_exit(void);
+/*
+ * Logs why the family's number can't be had, if `error` isn't 0; returns what
+ * insmod is to fail with.
+ */
+int sluice_family_refused(int error);
 
 /* inet.c */
 int sluice_inet_init(void);

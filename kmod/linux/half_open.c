@@ -8,10 +8,13 @@
 #include <net/tcp_states.h>
 
 #include "compat.h"
+#include "fastopen.h"
 #include "listen.h"
 #include "reply.h"
+#include "saved_syn.h"
 #include "sock.h"
 #include "transmit.h"
+#include "tuning.h"
 
 static struct kmem_cache *cache;
 
@@ -29,7 +32,10 @@ void sluice_half_open_cache_exit(void)
 
 static void free_rcu(struct rcu_head *head)
 {
-	kmem_cache_free(cache, container_of(head, struct sluice_half_open_sock, rcu));
+	struct sluice_half_open_sock *h = container_of(head, struct sluice_half_open_sock, rcu);
+
+	kfree(h->saved_syn);
+	kmem_cache_free(cache, h);
 }
 
 static const struct sluice_config *config_of(const struct sluice_half_open_sock *h)
@@ -51,6 +57,7 @@ static void deadline_passed(struct sluice_half_open_sock *h)
 	struct sluice_reply reply = { .header_length = 0 };
 	sluice_usec now = sluice_now();
 
+	sluice_tuning_glance(sluice_net(h->flow.key.net));
 	if (h->core.deadline <= now &&
 	    sluice_half_open_time(&h->core, config_of(h), &reply, now) == SLUICE_HALF_OPEN_DROP) {
 		sluice_half_open_remove(h);
@@ -94,25 +101,9 @@ void sluice_half_open_remove(struct sluice_half_open_sock *h)
 	sock_put(sk);
 }
 
-/* The SYN is looked at only when there would be room for the connection. */
-static bool has_room(struct sock *sk)
-{
-	struct sluice_net *sn = sluice_sk_net(sk);
-
-	if (sk_acceptq_is_full(sk)) {
-		sluice_count(sn, SLUICE_CNT_listen_overflows);
-		return false;
-	}
-	if (sluice_sk(sk)->half_open_count >= READ_ONCE(sn->config.max_syn_backlog)) {
-		sluice_count(sn, SLUICE_CNT_half_open_overflows);
-		return false;
-	}
-	return true;
-}
-
 static struct sluice_half_open_sock *create(struct sock *sk, const struct sluice_flow_key *key)
 {
-	struct sluice_half_open_sock *h = kmem_cache_alloc(cache, GFP_ATOMIC | __GFP_NOWARN);
+	struct sluice_half_open_sock *h = kmem_cache_zalloc(cache, GFP_ATOMIC | __GFP_NOWARN);
 
 	if (!h)
 		return NULL;
@@ -149,31 +140,158 @@ static u32 space_of(const struct sock *sk)
 	return ((u64)READ_ONCE(sk->sk_rcvbuf) * sluice_sk(sk)->in.density) >> 8;
 }
 
+/* A SYN is looked at only when there would be room for the connection. */
+static bool accepts(const struct sock *sk)
+{
+	if (!sk_acceptq_is_full(sk))
+		return true;
+	sluice_count(sluice_sk_net(sk), SLUICE_CNT_listen_overflows);
+	return false;
+}
+
+/* NULL: no memory, which is counted. */
+static struct sluice_half_open_sock *create_counted(struct sock *sk,
+						    const struct sluice_flow_key *key)
+{
+	struct sluice_half_open_sock *h = create(sk, key);
+
+	if (!h)
+		sluice_count(sluice_sk_net(sk), SLUICE_CNT_accept_no_memory);
+	return h;
+}
+
+enum answer { REMEMBER, COOKIE, NONE };
+
+/* A cookie's sequence number can't be chosen, so it is none above `isn_after`. */
+static enum answer choose_answer(struct sock *sk, u32 isn_after)
+{
+	struct sluice_net *sn = sluice_sk_net(sk);
+	u64 cookies = READ_ONCE(sn->config.syncookies);
+
+	if (cookies == 2 && !isn_after)
+		return COOKIE;
+	if (sluice_sk(sk)->half_open_count < READ_ONCE(sn->config.max_syn_backlog))
+		return REMEMBER;
+	if (cookies && !isn_after)
+		return COOKIE;
+	sluice_count(sn, SLUICE_CNT_half_open_overflows);
+	return NONE;
+}
+
+/*
+ * Begins h. True: its SYN may open the connection at once, and nothing was
+ * sent; else there is a SYN-ACK to be.
+ */
+static bool begin(struct sluice_half_open_sock *h, const struct sluice_path *path,
+		  const struct sluice_segment *syn, u32 isn_after,
+		  struct sluice_fastopen_cookie *grant, struct sluice_reply *syn_ack)
+{
+	const struct sluice_conn *c = &sluice_sk(h->listener)->conn;
+	bool early = sluice_fastopen_judge(c, config_of(h), path, syn, grant);
+
+	if ((early || grant->length) && !sluice_fastopen_admits(h->listener)) {
+		early = false;
+		grant->length = 0;
+	}
+	sluice_half_open_init(&h->core, c, config_of(h), path, syn, space_of(h->listener),
+			      isn_after, grant, early ? NULL : syn_ack, sluice_now());
+	return early;
+}
+
+static void open_early(struct sluice_half_open_sock *h, struct sluice_segment *syn,
+		       const struct sluice_fastopen_cookie *grant)
+{
+	if (!sluice_child_create_early(h, syn, grant))
+		sluice_count(sluice_net(h->flow.key.net), SLUICE_CNT_accept_no_memory);
+	sluice_half_open_remove(h);
+}
+
 void sluice_listen_segment(struct sock *sk, struct sluice_segment *seg,
 			   const struct sluice_flow_key *key, u32 isn_after)
 {
-	struct sluice_half_open_sock *h;
+	const struct sluice_config *config = &sluice_sk_net(sk)->config;
+	struct sluice_half_open_sock *h = NULL;
+	struct sluice_fastopen_cookie grant;
+	enum answer answer = NONE;
 	struct sluice_reply syn_ack;
 	sluice_usec now = sluice_now();
 	struct sluice_path path;
 	struct dst_entry *dst;
 
-	if (!has_room(sk))
+	sluice_tuning_refresh(sluice_sk_net(sk));
+	if (accepts(sk))
+		answer = choose_answer(sk, isn_after);
+	if (answer == NONE)
 		return;
 	dst = sluice_reply_route(key->net, sk, key, seg->payload);
 	if (!dst)
 		return;
-	h = create(sk, key);
-	if (!h) {
-		dst_release(dst);
-		sluice_count(sluice_sk_net(sk), SLUICE_CNT_accept_no_memory);
-		return;
+	if (answer == REMEMBER) {
+		h = create_counted(sk, key);
+		if (!h) {
+			dst_release(dst);
+			return;
+		}
 	}
 	describe_path(key, dst, &path);
-	sluice_half_open_init(&h->core, &sluice_sk(sk)->conn, config_of(h), &path, seg,
-			      space_of(sk), isn_after, &syn_ack, now);
-	arm(h, now);
+	if (h)
+		h->saved_syn = sluice_saved_syn_make(seg->payload, seg->header_length,
+						     sluice_sk(sk)->save_syn);
+	if (h && begin(h, &path, seg, isn_after, &grant, &syn_ack)) {
+		dst_release(dst);
+		open_early(h, seg, &grant);
+		return;
+	}
+	if (h) {
+		arm(h, now);
+	} else {
+		WRITE_ONCE(sluice_sk(sk)->cookie_sent, now);
+		sluice_cookie_answer(&sluice_sk(sk)->conn, config, &path, seg, space_of(sk),
+				     &syn_ack, now);
+	}
 	sluice_reply_send_by(dst, key->net, sk, key, seg->payload, &syn_ack);
+}
+
+/* ---- SYN cookies -------------------------------------------------------------- */
+
+bool sluice_listen_expects_cookies(const struct sock *sk)
+{
+	sluice_usec sent = READ_ONCE(sluice_sk(sk)->cookie_sent);
+
+	return sent && sluice_now() - sent < SLUICE_COOKIE_LIFE;
+}
+
+bool sluice_listen_cookie(struct sock *sk, struct sluice_segment *seg,
+			  const struct sluice_flow_key *key)
+{
+	struct sluice_half_open_sock *h;
+	struct sluice_half_open core;
+	struct sluice_path path;
+	struct dst_entry *dst;
+
+	if (!sluice_listen_expects_cookies(sk))
+		return false;
+	dst = sluice_reply_route(key->net, sk, key, seg->payload);
+	if (!dst)
+		return true;
+	describe_path(key, dst, &path);
+	dst_release(dst);
+	if (!sluice_cookie_open(&core, &sluice_sk(sk)->conn, &sluice_sk_net(sk)->config, &path, seg,
+				space_of(sk), sluice_now())) {
+		sluice_count(sluice_sk_net(sk), SLUICE_CNT_cookies_failed);
+		return false;
+	}
+	/* The client says so again, and the cookie is still good then. */
+	if (!accepts(sk))
+		return true;
+	h = create_counted(sk, key);
+	if (!h)
+		return true;
+	h->core = core;
+	arm(h, sluice_now());
+	sluice_count(sluice_sk_net(sk), SLUICE_CNT_cookies_received);
+	sluice_half_open_receive(h, seg);
+	return true;
 }
 
 /* ---- segments --------------------------------------------------------------- */
@@ -191,6 +309,7 @@ static void overflow(struct sluice_half_open_sock *h, struct sluice_segment *seg
 	}
 	sluice_reset_reply(seg, &reply);
 	if (reply.header_length) {
+		sluice_count(sn, SLUICE_CNT_segs_out);
 		sluice_count(sn, SLUICE_CNT_resets_out);
 		sluice_reply_send(h->flow.key.net, NULL, &h->flow.key, seg->payload, &reply);
 	}

@@ -14,6 +14,7 @@
 #include <net/tcp_states.h>
 
 #include "compat.h"
+#include "fastopen.h"
 #include "listen.h"
 #include "receive.h"
 #include "sock.h"
@@ -25,27 +26,11 @@ struct complaint {
 	struct sluice_flow_key key;	/* of the segment that is complained about */
 	u32 seq;
 	int error;			/* errno; 0: nothing for the application */
-	bool hard;			/* ends a connection that isn't there yet */
+	bool hard;			/* ends a connection that is being opened */
+	bool ends_half_open;		/* the SYN-ACK can't arrive, and never will */
 	bool too_big, redirect;
 	u32 mtu;			/* too_big: bytes of an IP packet */
 };
-
-static void update_mtu(struct sock *sk, u32 mtu)
-{
-	struct sluice_sock *s = sluice_sk(sk);
-	struct dst_entry *dst;
-
-	if (sk->sk_state == TCP_LISTEN || sk->sk_state == TCP_CLOSE)
-		return;
-	dst = sluice_route_check(sk);
-	if (!dst || mtu >= s->path_mtu)
-		return;
-	dst->ops->update_pmtu(dst, sk, NULL, mtu, true);
-	sluice_route_check(sk);
-	dst = __sk_dst_get(sk);
-	if (dst && dst_mtu(dst) < s->path_mtu)
-		s->mtu_changed = 1;
-}
 
 static void redirect(struct sock *sk, struct sk_buff *skb)
 {
@@ -67,6 +52,12 @@ static void tell_application(struct sock *sk, const struct complaint *c)
 	sk_error_report(sk);
 }
 
+/* Open before its handshake is over, and the application's already. */
+static bool accepted_early(const struct sock *sk)
+{
+	return sk->sk_state == TCP_SYN_RECV && sluice_open_early(sk) && READ_ONCE(sk->sk_socket);
+}
+
 /* bh_lock_sock held. */
 static void conn_complaint(struct sock *sk, const struct complaint *c)
 {
@@ -78,17 +69,15 @@ static void conn_complaint(struct sock *sk, const struct complaint *c)
 		return;
 	}
 	if (c->too_big) {
-		if (owned)	/* the route knows; release_sock() tells the core */
-			s->mtu_changed = 1;
-		else
-			update_mtu(sk, c->mtu);
+		/* sluice_sock_settle() sees to it: below, or when the user is done */
+		WRITE_ONCE(s->icmp_mtu, max(c->mtu, 1u));
 	} else if (c->redirect) {
 		if (!owned)
 			redirect(sk, c->skb);
 	} else if (owned) {
 		WRITE_ONCE(sk->sk_err_soft, c->error);
 	} else {
-		sluice_conn_icmp(&s->conn, c->error, c->hard, sluice_now());
+		sluice_conn_icmp(&s->conn, c->error, c->hard && !accepted_early(sk), sluice_now());
 		if (sk->sk_state != TCP_CLOSE)
 			tell_application(sk, c);
 	}
@@ -101,22 +90,31 @@ static void to_conn(struct sluice_flow *flow, const struct complaint *c)
 	struct sock *sk = (struct sock *)container_of(flow, struct sluice_sock, flow);
 
 	bh_lock_sock(sk);
-	if (flow->hashed)
+	if (sluice_flow_stands(flow, &c->key))
 		conn_complaint(sk, c);
 	bh_unlock_sock(sk);
 }
 
-/* A SYN-ACK that can't arrive: the half-open connection ends, as in TCP. */
+static void half_open_complaint(struct sluice_half_open_sock *h, const struct complaint *c)
+{
+	const struct sluice_net *sn = sluice_sk_net(h->listener);
+
+	if (c->seq != h->core.iss) {
+		sluice_count(sn, SLUICE_CNT_icmp_out_of_window);
+	} else if (c->ends_half_open) {
+		sluice_count(sn, SLUICE_CNT_icmp_errors);
+		sluice_half_open_remove(h);
+	}
+}
+
 static void to_half_open(struct sluice_flow *flow, const struct complaint *c)
 {
 	struct sluice_half_open_sock *h = container_of(flow, struct sluice_half_open_sock, flow);
 	struct sock *sk = h->listener;
 
 	bh_lock_sock_nested(sk);
-	if (flow->hashed && !sock_owned_by_user(sk) && c->hard && c->seq == h->core.iss) {
-		sluice_count(sluice_sk_net(sk), SLUICE_CNT_icmp_errors);
-		sluice_half_open_remove(h);
-	}
+	if (flow->hashed && !sock_owned_by_user(sk))
+		half_open_complaint(h, c);
 	bh_unlock_sock(sk);
 }
 
@@ -153,10 +151,11 @@ static bool interpret_v4(struct complaint *c, u8 type, u8 code, u32 info)
 		return true;
 	case ICMP_PARAMETERPROB:
 		c->error = EPROTO;
-		c->hard = true;
+		c->hard = c->ends_half_open = true;
 		return true;
 	case ICMP_TIME_EXCEEDED:
 		c->error = EHOSTUNREACH;
+		c->ends_half_open = true;
 		return true;
 	case ICMP_DEST_UNREACH:
 		if (code > NR_ICMP_UNREACH)
@@ -165,16 +164,17 @@ static bool interpret_v4(struct complaint *c, u8 type, u8 code, u32 info)
 		c->mtu = info;
 		c->error = icmp_err_convert[code].errno;
 		c->hard = true;	/* in SYN-SENT even "unreachable for now", as Linux TCP */
+		c->ends_half_open = code == ICMP_NET_UNREACH || code == ICMP_HOST_UNREACH;
 		return true;
 	default:	/* source quench is void (RFC 6633) */
 		return false;
 	}
 }
 
-int sluice_icmp_v4(struct sk_buff *skb, u32 info)
+static int complaint_v4(struct sk_buff *skb, u32 info, bool real_tcp)
 {
 	const struct iphdr *ip = (const struct iphdr *)skb->data;
-	struct complaint c = { .skb = skb };
+	struct complaint c = { .skb = skb, .key.real_tcp = real_tcp };
 
 	if (!interpret_v4(&c, icmp_hdr(skb)->type, icmp_hdr(skb)->code, info))
 		return 0;
@@ -184,11 +184,21 @@ int sluice_icmp_v4(struct sk_buff *skb, u32 info)
 	return dispatch(&c);
 }
 
-int sluice_icmp_v6(struct sk_buff *skb, struct inet6_skb_parm *opt, u8 type, u8 code,
-		   int offset, __be32 info)
+int sluice_icmp_v4(struct sk_buff *skb, u32 info)
+{
+	return complaint_v4(skb, info, false);
+}
+
+void sluice_icmp_real_tcp_v4(struct sk_buff *skb, u32 info)
+{
+	complaint_v4(skb, info, true);
+}
+
+static int complaint_v6(struct sk_buff *skb, u8 type, u8 code, int offset, __be32 info,
+			bool real_tcp)
 {
 	const struct ipv6hdr *ip = (const struct ipv6hdr *)skb->data;
-	struct complaint c = { .skb = skb };
+	struct complaint c = { .skb = skb, .key.real_tcp = real_tcp };
 
 	c.key.local = ip->saddr;
 	c.key.remote = ip->daddr;
@@ -197,7 +207,18 @@ int sluice_icmp_v6(struct sk_buff *skb, struct inet6_skb_parm *opt, u8 type, u8 
 	c.redirect = type == NDISC_REDIRECT;
 	c.too_big = type == ICMPV6_PKT_TOOBIG;
 	c.mtu = ntohl(info);
-	icmpv6_err_convert(type, code, &c.error);
+	c.ends_half_open = icmpv6_err_convert(type, code, &c.error);
 	c.hard = !c.redirect && !c.too_big;
 	return dispatch(&c);
+}
+
+int sluice_icmp_v6(struct sk_buff *skb, struct inet6_skb_parm *opt, u8 type, u8 code,
+		   int offset, __be32 info)
+{
+	return complaint_v6(skb, type, code, offset, info, false);
+}
+
+void sluice_icmp_real_tcp_v6(struct sk_buff *skb, u8 type, u8 code, int offset, __be32 info)
+{
+	complaint_v6(skb, type, code, offset, info, true);
 }

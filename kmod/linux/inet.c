@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The entrance by socket(AF_INET or AF_INET6, SOCK_STREAM, 253), with ordinary addresses. */
+/* The entrance by socket(AF_INET or AF_INET6, SOCK_STREAM, 253 or 257), with ordinary addresses. */
 #include <linux/module.h>
 #include <net/inet_common.h>
 #include <net/ipv6.h>
@@ -29,6 +29,8 @@ static const struct proto_ops operations_v4 = {
 	.getsockopt = sluice_getsockopt,
 	.sendmsg = sluice_sendmsg,
 	.recvmsg = sluice_recvmsg,
+	.set_rcvlowat = sluice_set_rcvlowat,
+	.set_peek_off = sk_set_peek_off,
 	.mmap = sock_no_mmap,
 };
 
@@ -50,36 +52,56 @@ static const struct proto_ops operations_v6 = {
 	.getsockopt = sluice_getsockopt,
 	.sendmsg = sluice_sendmsg,
 	.recvmsg = sluice_recvmsg,
+	.set_rcvlowat = sluice_set_rcvlowat,
+	.set_peek_off = sk_set_peek_off,
 	.mmap = sock_no_mmap,
 };
 
-static struct inet_protosw entrance_v4 = {
-	.type = SOCK_STREAM,
-	.protocol = SLUICE_PROTO_STREAM,
-	.prot = &sluice_prot,
-	.ops = &operations_v4,
+#define ENTRANCE(number, operations) {				\
+		.type = SOCK_STREAM,				\
+		.protocol = number,				\
+		.prot = &sluice_prot,				\
+		.ops = operations,				\
+	}
+
+static struct inet_protosw entrances_v4[] = {
+	ENTRANCE(SLUICE_PROTO_STREAM, &operations_v4),
+	ENTRANCE(SLUICE_PROTO_TCP, &operations_v4),
 };
 
-static struct inet_protosw entrance_v6 = {
-	.type = SOCK_STREAM,
-	.protocol = SLUICE_PROTO_STREAM,
-	.prot = &sluice_prot,
-	.ops = &operations_v6,
+static struct inet_protosw entrances_v6[] = {
+	ENTRANCE(SLUICE_PROTO_STREAM, &operations_v6),
+	ENTRANCE(SLUICE_PROTO_TCP, &operations_v6),
 };
+
+static void close_entrances(unsigned int open_v6)
+{
+	unsigned int i;
+
+	for (i = 0; i < open_v6; i++)
+		inet6_unregister_protosw(&entrances_v6[i]);
+	for (i = 0; i < ARRAY_SIZE(entrances_v4); i++)
+		inet_unregister_protosw(&entrances_v4[i]);
+}
 
 int sluice_inet_init(void)
 {
-	int error;
+	unsigned int i;
 
-	inet_register_protosw(&entrance_v4);
-	error = inet6_register_protosw(&entrance_v6);
-	if (error)
-		inet_unregister_protosw(&entrance_v4);
-	return error;
+	for (i = 0; i < ARRAY_SIZE(entrances_v4); i++)
+		inet_register_protosw(&entrances_v4[i]);
+	for (i = 0; i < ARRAY_SIZE(entrances_v6); i++) {
+		int error = inet6_register_protosw(&entrances_v6[i]);
+
+		if (error) {
+			close_entrances(i);
+			return error;
+		}
+	}
+	return 0;
 }
 
 void sluice_inet_exit(void)
 {
-	inet6_unregister_protosw(&entrance_v6);
-	inet_unregister_protosw(&entrance_v4);
+	close_entrances(ARRAY_SIZE(entrances_v6));
 }

@@ -7,8 +7,10 @@
 #include <net/tcp_states.h>
 
 #include "compat.h"
+#include "fastopen.h"
 #include "listen.h"
 #include "sock.h"
+#include "tuning.h"
 
 /* sock_diag tells a listener's address from here. */
 static void note_address(struct sock *sk)
@@ -21,6 +23,7 @@ static void note_address(struct sock *sk)
 	else
 		ipv6_addr_set_v4mapped(sk->sk_rcv_saddr, &key->local);
 	key->local_port = htons(inet_sk(sk)->inet_num);
+	key->real_tcp = sluice_is_real_tcp(sk);
 	key->net = sock_net(sk);
 }
 
@@ -39,8 +42,12 @@ static int begin(struct sock *sk)
 	inet_sk(sk)->inet_sport = htons(inet_sk(sk)->inet_num);
 	sk_dst_reset(sk);
 	note_address(sk);
-	sluice_listener_insert(sk);
-	return 0;
+	error = sluice_listener_insert(sk);
+	if (error) {
+		sluice_port_unlisten(sk);
+		inet_sk_set_state(sk, TCP_CLOSE);
+	}
+	return error;
 }
 
 int sluice_listen(struct socket *sock, int backlog)
@@ -54,11 +61,14 @@ int sluice_listen(struct socket *sock, int backlog)
 		error = -EINVAL;
 		goto out;
 	}
+	sluice_tuning_refresh(sluice_sk_net(sk));
 	WRITE_ONCE(sk->sk_max_ack_backlog,
 		   min_t(u64, (unsigned int)backlog,
 			 READ_ONCE(sluice_sk_net(sk)->config.somaxconn)));
-	if (sk->sk_state != TCP_LISTEN)
+	if (sk->sk_state != TCP_LISTEN) {
+		sluice_fastopen_listen(sk, backlog);
 		error = begin(sk);
+	}
 out:
 	release_sock(sk);
 	return error;
@@ -69,13 +79,16 @@ static void forget_child(struct sluice_sock *child)
 {
 	struct sock *sk = &child->inet.sk;
 
+	sock_hold(sk);
+	/* Netlink finds it in the demultiplexer, and may own it. */
+	lock_sock_nested(sk, SINGLE_DEPTH_NESTING);
 	local_bh_disable();
-	bh_lock_sock(sk);
 	sluice_sock_orphan(sk);
 	sluice_conn_abort(&child->conn, sluice_now());
 	sluice_sock_settle(sk);
-	bh_unlock_sock(sk);
 	local_bh_enable();
+	release_sock(sk);
+	sock_put(sk);
 }
 
 void sluice_listen_stop(struct sock *sk)
@@ -84,15 +97,14 @@ void sluice_listen_stop(struct sock *sk)
 	struct sluice_half_open_sock *h, *next;
 
 	sluice_listener_remove(sk);
+	sluice_port_unlisten(sk);
 	inet_sk_set_state(sk, TCP_CLOSE);
 	list_for_each_entry_safe(h, next, &s->half_opens, list)
 		sluice_half_open_remove(h);
 	list_for_each_entry_safe(child, next_child, &s->ready, ready) {
 		list_del_init(&child->ready);
 		sk_acceptq_removed(sk);
-		rcu_read_lock();
 		forget_child(child);
-		rcu_read_unlock();
 	}
 }
 

@@ -18,6 +18,7 @@ struct sluice_half_open_sock {
 	struct sluice_half_open core;
 	struct sock *listener;		/* a reference is held while flow.hashed */
 	struct list_head list;		/* listener's half_opens */
+	struct sluice_saved_syn *saved_syn;	/* its child takes it; NULL: none */
 	struct timer_list timer;
 	struct rcu_head rcu;
 	u8 v4_wire : 1;
@@ -39,10 +40,18 @@ struct sock *sluice_accept(struct sock *sk, int flags, int *error, bool kern);
 
 /*
  * A SYN for this listener begins a half-open connection, its ISN above
- * `isn_after` when that is not 0.
+ * `isn_after` when that is not 0; or is answered by a SYN cookie.
  */
 void sluice_listen_segment(struct sock *sk, struct sluice_segment *seg,
 			   const struct sluice_flow_key *key, u32 isn_after);
+/* Did it send SYN cookies that may still be good? RCU read side. */
+bool sluice_listen_expects_cookies(const struct sock *sk);
+/*
+ * An ACK for no connection begins one if it holds a SYN cookie that this
+ * listener sent. False: it doesn't; the segment is for nobody.
+ */
+bool sluice_listen_cookie(struct sock *sk, struct sluice_segment *seg,
+			  const struct sluice_flow_key *key);
 /* A segment for a half-open connection. */
 void sluice_half_open_receive(struct sluice_half_open_sock *h, struct sluice_segment *seg);
 /* Takes h out of everything; it is freed after a grace period. */
@@ -56,5 +65,11 @@ void sluice_half_open_remove(struct sluice_half_open_sock *h);
  * False: no memory or no route; h is as before.
  */
 bool sluice_child_create(struct sluice_half_open_sock *h, struct sluice_segment *seg);
+/*
+ * The same before the handshake is over, of a SYN that may open it (RFC 7413
+ * 4.2.2). grant: the cookie for the SYN-ACK, or of length 0.
+ */
+bool sluice_child_create_early(struct sluice_half_open_sock *h, struct sluice_segment *syn,
+			       const struct sluice_fastopen_cookie *grant);
 
 #endif /* SLUICE_LINUX_LISTEN_H */

@@ -28,6 +28,12 @@ void sluice_leave_memory_pressure(struct sock *sk);
 	.enter_memory_pressure = sluice_enter_memory_pressure,		\
 	.leave_memory_pressure = sluice_leave_memory_pressure,
 
+/*
+ * Makes sure of `size` bytes for a stream socket, whatever the limits say; for
+ * the little without which it would make no progress. Socket lock or spinlock.
+ */
+void sluice_memory_force(struct sock *sk, int size);
+
 int sluice_memory_init(void);
 void sluice_memory_exit(void);
 

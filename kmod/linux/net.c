@@ -2,11 +2,15 @@
 /* Namespaces: defaults, counters, limits. */
 #include <linux/jiffies.h>
 #include <linux/module.h>
+#include <linux/random.h>
 
 #include "cc_registry.h"
+#include "fastopen_cache.h"
 #include "net.h"
-#include "params.h"
+#include "real_tcp.h"
+#include "reserve.h"
 #include "time_wait.h"
+#include "tuning.h"
 
 unsigned int sluice_net_id;
 
@@ -17,9 +21,10 @@ static int __net_init net_enter(struct net *net)
 	sn->counters = alloc_percpu(struct sluice_counters);
 	if (!sn->counters)
 		return -ENOMEM;
-	sluice_params_defaults(&sn->config);
 	sn->net = net;
+	sluice_tuning_init(sn);
 	sn->challenge_since = jiffies;
+	get_random_bytes(&sn->fastopen_key, sizeof(sn->fastopen_key));
 	return 0;
 }
 
@@ -27,6 +32,9 @@ static int __net_init net_enter(struct net *net)
 static void __net_exit net_leave(struct net *net)
 {
 	sluice_time_wait_purge(net);
+	sluice_fastopen_forget_net(net);
+	sluice_real_tcp_leave(net);
+	sluice_reservations_flush();
 }
 
 static void __net_exit net_leave_batch(struct list_head *nets)

@@ -7,7 +7,10 @@
 #define SLUICE_LINUX_NET_H
 
 #include <linux/atomic.h>
+#include <linux/bitmap.h>
 #include <linux/percpu.h>
+#include <linux/siphash.h>
+#include <linux/spinlock.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 
@@ -18,8 +21,14 @@ struct sluice_counters {
 	u64 value[SLUICE_CNT_MAX];
 };
 
+/* Room for a bit for each row of config.def. */
+#define SLUICE_PARAM_BITS 64
+
 struct sluice_net {
 	struct sluice_config config;	/* first: the core counts by its address */
+	unsigned long glanced;		/* jiffies when config was last compared with the sysctls */
+	DECLARE_BITMAP(overridden, SLUICE_PARAM_BITS);	/* by `sluice set`, not to follow a sysctl */
+	spinlock_t tuning_lock;		/* who writes config and overridden */
 	struct net *net;
 	struct sluice_counters __percpu *counters;
 	const struct sluice_cc_ops __rcu *default_cc;	/* cc_registry.c; NULL: the first built-in */
@@ -27,6 +36,11 @@ struct sluice_net {
 	atomic_t orphans;		/* connections without a socket, at most config.max_orphans */
 	unsigned long challenge_since;	/* jiffies; begin of the second that is counted */
 	atomic_t challenges;		/* challenge ACKs in it (RFC 5961 section 7) */
+	siphash_key_t fastopen_key;	/* for cookies, while tcp_fastopen_key is not set */
+	sluice_usec fastopen_lost_at;	/* fastopen_cache.c: a SYN with data seemed to vanish, */
+	atomic_t fastopen_losses;	/* so often since one was last taken */
+	bool real_tcp_hooked;		/* real_tcp.c */
+	bool fragments_whole;		/* likewise: nf_defrag_ipv6 is on */
 };
 
 extern unsigned int sluice_net_id;

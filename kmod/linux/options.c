@@ -2,7 +2,7 @@
 /*
  * Socket options. Level SOL_SOCKET is the kernel's own, levels IPPROTO_IP and
  * IPPROTO_IPV6 go to IP; level IPPROTO_TCP has TCP's numbers, and here every
- * one of them has its row. Documentation/options.md says the same in prose.
+ * one of them has its row. Documentation/options.md has those of all levels.
  */
 #include <linux/tcp.h>
 #include <net/ip.h>
@@ -11,8 +11,11 @@
 
 #include "cc_registry.h"
 #include "compat.h"
+#include "fastopen.h"
+#include "saved_syn.h"
 #include "sock.h"
 #include "tcp_info.h"
+#include "tuning.h"
 
 /* Newer than the headers of some kernels this is built for. */
 #define TCP_OPTION_IS_MPTCP 43
@@ -28,11 +31,6 @@ struct row {
 	int (*set)(struct sock *sk, int value);
 	int (*get)(struct sock *sk);
 };
-
-static int no_effect(struct sock *sk, int value)
-{
-	return 0;
-}
 
 static int zero(struct sock *sk)
 {
@@ -90,9 +88,8 @@ static int set_window_clamp(struct sock *sk, int value)
 	if (!value)
 		return sk->sk_state == TCP_CLOSE ? set_core(sk, SLUICE_OPTION_WINDOW_CLAMP, 0) :
 						   -EINVAL;
-	if (value < 0)
-		return -EINVAL;
-	return set_core(sk, SLUICE_OPTION_WINDOW_CLAMP, max(value, SOCK_MIN_RCVBUF / 2));
+	return set_core(sk, SLUICE_OPTION_WINDOW_CLAMP,
+			max_t(u32, value, SOCK_MIN_RCVBUF / 2));
 }
 
 static int get_window_clamp(struct sock *sk)
@@ -102,7 +99,7 @@ static int get_window_clamp(struct sock *sk)
 
 static int set_notsent_lowat(struct sock *sk, int value)
 {
-	sluice_sk(sk)->notsent_lowat = value ? (u32)value : U32_MAX;
+	WRITE_ONCE(sluice_sk(sk)->notsent_lowat, value);
 	sk->sk_write_space(sk);
 	return 0;
 }
@@ -125,10 +122,94 @@ static int get_inq(struct sock *sk)
 	return sluice_sk(sk)->inq_cmsg;
 }
 
+/* Linux has given them up, too, but for what it says of them. */
+static int set_thin_linear(struct sock *sk, int value)
+{
+	if (value < 0 || value > 1)
+		return -EINVAL;
+	sluice_sk(sk)->thin_linear = value;
+	return 0;
+}
+
+static int get_thin_linear(struct sock *sk)
+{
+	return sluice_sk(sk)->thin_linear;
+}
+
+static int set_save_syn(struct sock *sk, int value)
+{
+	if (value < SLUICE_SAVE_SYN_NOT || value > SLUICE_SAVE_SYN_FROM_LINK)
+		return -EINVAL;
+	sluice_sk(sk)->save_syn = value;
+	return 0;
+}
+
+static int get_save_syn(struct sock *sk)
+{
+	return sluice_sk(sk)->save_syn;
+}
+
+static int set_thin_dupack(struct sock *sk, int value)
+{
+	return value < 0 || value > 1 ? -EINVAL : 0;
+}
+
+/* What the next segment's timestamp would be; only repair, which there isn't, sets it. */
+static int set_timestamp(struct sock *sk, int value)
+{
+	return -EPERM;
+}
+
+static int get_timestamp(struct sock *sk)
+{
+	return sluice_conn_timestamp(&sluice_sk(sk)->conn, sluice_now());
+}
+
+/* Seconds stand for the SYN-ACK timeouts (1 s, 2 s, 4 s ...) that cover them, as in TCP. */
+#define DEFER_PERIOD_MAX 120
+
+static int set_defer_accept(struct sock *sk, int seconds)
+{
+	int period = 1, covered = 0, timeouts = 0;
+
+	while (covered < seconds && timeouts < 255) {
+		covered += period;
+		period = min(period * 2, DEFER_PERIOD_MAX);
+		timeouts++;
+	}
+	return set_core(sk, SLUICE_OPTION_DEFER_ACCEPT, timeouts);
+}
+
+static int get_defer_accept(struct sock *sk)
+{
+	u64 timeouts = sluice_conn_option(&sluice_sk(sk)->conn, SLUICE_OPTION_DEFER_ACCEPT);
+	int period = 1, covered = 0;
+
+	while (timeouts--) {
+		covered += period;
+		period = min(period * 2, DEFER_PERIOD_MAX);
+	}
+	return covered;
+}
+
+static int get_fastopen(struct sock *sk)
+{
+	return sluice_conn_option(&sluice_sk(sk)->conn, SLUICE_OPTION_FASTOPEN);
+}
+
+static int get_fastopen_connect(struct sock *sk)
+{
+	return sluice_sk(sk)->fastopen_connect;
+}
+
+static int get_fastopen_no_cookie(struct sock *sk)
+{
+	return sluice_conn_option(&sluice_sk(sk)->conn, SLUICE_OPTION_FASTOPEN_NO_COOKIE);
+}
+
 #define CORE(n, o, s, lo, hi) { .name = n, .option = o, .scale = s, .min = lo, .max = hi }
 #define REFUSED(n, error) { .name = n, .refused = error }
 #define SPECIAL(n, s, g) { .name = n, .set = s, .get = g }
-#define NO_EFFECT(n) { .name = n, .set = no_effect, .get = zero }
 
 static const struct row rows[] = {
 	CORE(TCP_NODELAY, SLUICE_OPTION_NODELAY, 1, INT_MIN, INT_MAX),
@@ -139,30 +220,27 @@ static const struct row rows[] = {
 	CORE(TCP_KEEPCNT, SLUICE_OPTION_KEEPCNT, 1, 1, 127),
 	CORE(TCP_SYNCNT, SLUICE_OPTION_SYNCNT, 1, 1, 127),
 	SPECIAL(TCP_LINGER2, set_linger2, get_linger2),
-	NO_EFFECT(TCP_DEFER_ACCEPT),		/* a hint; connections come when they are there */
+	SPECIAL(TCP_DEFER_ACCEPT, set_defer_accept, get_defer_accept),
 	SPECIAL(TCP_WINDOW_CLAMP, set_window_clamp, get_window_clamp),
 	CORE(TCP_QUICKACK, SLUICE_OPTION_QUICKACK, 1, INT_MIN, INT_MAX),
 	REFUSED(TCP_MD5SIG, ENOPROTOOPT),
-	NO_EFFECT(TCP_THIN_LINEAR_TIMEOUTS),
-	NO_EFFECT(TCP_THIN_DUPACK),
+	SPECIAL(TCP_THIN_LINEAR_TIMEOUTS, set_thin_linear, get_thin_linear),
+	SPECIAL(TCP_THIN_DUPACK, set_thin_dupack, zero),
 	CORE(TCP_USER_TIMEOUT, SLUICE_OPTION_USER_TIMEOUT, USEC_PER_MSEC, 0, INT_MAX),
 	REFUSED(TCP_REPAIR, EPERM),
 	REFUSED(TCP_REPAIR_QUEUE, EPERM),
 	REFUSED(TCP_QUEUE_SEQ, EPERM),
 	REFUSED(TCP_REPAIR_OPTIONS, EPERM),
 	REFUSED(TCP_REPAIR_WINDOW, EPERM),
-	REFUSED(TCP_TIMESTAMP, EPERM),
-	REFUSED(TCP_FASTOPEN, EOPNOTSUPP),
-	REFUSED(TCP_FASTOPEN_CONNECT, EOPNOTSUPP),
-	REFUSED(TCP_FASTOPEN_KEY, EOPNOTSUPP),
-	REFUSED(TCP_FASTOPEN_NO_COOKIE, EOPNOTSUPP),
+	SPECIAL(TCP_TIMESTAMP, set_timestamp, get_timestamp),
+	SPECIAL(TCP_FASTOPEN, sluice_fastopen_set_queue, get_fastopen),
+	SPECIAL(TCP_FASTOPEN_CONNECT, sluice_fastopen_set_connect, get_fastopen_connect),
+	SPECIAL(TCP_FASTOPEN_NO_COOKIE, sluice_fastopen_set_no_cookie, get_fastopen_no_cookie),
 	SPECIAL(TCP_NOTSENT_LOWAT, set_notsent_lowat, get_notsent_lowat),
-	REFUSED(TCP_SAVE_SYN, ENOPROTOOPT),
-	REFUSED(TCP_SAVED_SYN, ENOPROTOOPT),
+	SPECIAL(TCP_SAVE_SYN, set_save_syn, get_save_syn),
 	REFUSED(TCP_ULP, ENOPROTOOPT),
 	REFUSED(TCP_MD5SIG_EXT, ENOPROTOOPT),
 	REFUSED(TCP_ZEROCOPY_RECEIVE, ENOPROTOOPT),
-	REFUSED(TCP_CC_INFO, ENOPROTOOPT),
 	SPECIAL(TCP_INQ, set_inq, get_inq),
 	REFUSED(TCP_TX_DELAY, ENOPROTOOPT),
 	SPECIAL(TCP_OPTION_IS_MPTCP, NULL, zero),
@@ -216,6 +294,16 @@ static int set_congestion(struct sock *sk, sockptr_t value, unsigned int length)
 	return 0;
 }
 
+static int set_fastopen_key(struct sock *sk, sockptr_t value, unsigned int length)
+{
+	int error;
+
+	lock_sock(sk);
+	error = sluice_fastopen_set_keys(sk, value, length);
+	release_sock(sk);
+	return error;
+}
+
 static int set_tcp(struct sock *sk, int name, sockptr_t value, unsigned int length)
 {
 	const struct row *row = find(name);
@@ -223,12 +311,14 @@ static int set_tcp(struct sock *sk, int name, sockptr_t value, unsigned int leng
 
 	if (name == TCP_CONGESTION)
 		return set_congestion(sk, value, length);
+	if (name == TCP_FASTOPEN_KEY)
+		return set_fastopen_key(sk, value, length);
+	if (length < sizeof(number))
+		return -EINVAL;
 	if (!row)
 		return -ENOPROTOOPT;
 	if (row->refused)
 		return -row->refused;
-	if (length < sizeof(number))
-		return -EINVAL;
 	if (copy_from_sockptr(&number, value, sizeof(number)))
 		return -EFAULT;
 	lock_sock(sk);
@@ -237,13 +327,27 @@ static int set_tcp(struct sock *sk, int name, sockptr_t value, unsigned int leng
 	return error;
 }
 
+/* As TCP's sockets, these don't join multicast groups. */
+static bool joins_group(int level, int name, unsigned int length)
+{
+	if (level == IPPROTO_IP)
+		return name == IP_ADD_MEMBERSHIP || name == IP_DROP_MEMBERSHIP;
+	return level == IPPROTO_IPV6 &&
+	       (name == IPV6_ADD_MEMBERSHIP || name == IPV6_DROP_MEMBERSHIP) &&
+	       length >= sizeof(struct ipv6_mreq);
+}
+
 int sluice_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
 		      unsigned int length)
 {
 	struct sock *sk = sock->sk;
 
-	if (level == IPPROTO_TCP)
+	if (level == IPPROTO_TCP) {
+		sluice_tuning_glance(sluice_sk_net(sk));
 		return set_tcp(sk, name, value, length);
+	}
+	if (joins_group(level, name, length))
+		return -EPROTO;
 	if (level == IPPROTO_IP)
 		return ip_setsockopt(sk, level, name, value, length);
 	if (level == IPPROTO_IPV6 && sk->sk_family == AF_INET6)
@@ -251,8 +355,24 @@ int sluice_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
 	return -ENOPROTOOPT;
 }
 
+int sluice_set_rcvlowat(struct sock *sk, int value)
+{
+	bool fixed = sk->sk_userlocks & SOCK_RCVBUF_LOCK;
+	u64 room = fixed ? sk->sk_rcvbuf : READ_ONCE(sluice_sk_net(sk)->config.rmem_max);
+
+	value = min_t(u64, value, room / 2);
+	WRITE_ONCE(sk->sk_rcvlowat, value ?: 1);
+	if (sluice_sk(sk)->in.unread >= value)
+		sk->sk_data_ready(sk);
+	/* What takes up memory is more than payload. */
+	if (!fixed && value * 2 > sk->sk_rcvbuf)
+		WRITE_ONCE(sk->sk_rcvbuf, value * 2);
+	return 0;
+}
+
 void sluice_keepalive(struct sock *sk, int on)
 {
+	sluice_tuning_glance(sluice_sk_net(sk));
 	set_core(sk, SLUICE_OPTION_KEEPALIVE, !!on);
 }
 
@@ -297,6 +417,17 @@ static int get_congestion(struct sock *sk, char __user *value, int __user *lengt
 	return give(value, length, name, sizeof(name));
 }
 
+static int get_fastopen_key(struct sock *sk, char __user *value, int __user *length)
+{
+	u8 keys[SLUICE_FASTOPEN_KEYS * SLUICE_FASTOPEN_KEY_LENGTH];
+	int size;
+
+	lock_sock(sk);
+	size = sluice_fastopen_get_keys(sk, keys);
+	release_sock(sk);
+	return give(value, length, keys, size);
+}
+
 static int get_tcp_info(struct sock *sk, char __user *value, int __user *length)
 {
 	struct tcp_info info;
@@ -316,6 +447,12 @@ static int get_tcp(struct sock *sk, int name, char __user *value, int __user *le
 		return get_congestion(sk, value, length);
 	if (name == TCP_INFO)
 		return get_tcp_info(sk, value, length);
+	if (name == TCP_FASTOPEN_KEY)
+		return get_fastopen_key(sk, value, length);
+	if (name == TCP_SAVED_SYN)
+		return sluice_saved_syn_take(sk, value, length);
+	if (name == TCP_CC_INFO)	/* no algorithm has more to tell */
+		return give(value, length, NULL, 0);
 	if (!row)
 		return -ENOPROTOOPT;
 	if (row->refused)
@@ -341,8 +478,10 @@ int sluice_getsockopt(struct socket *sock, int level, int name, char __user *val
 {
 	struct sock *sk = sock->sk;
 
-	if (level == IPPROTO_TCP)
+	if (level == IPPROTO_TCP) {
+		sluice_tuning_refresh(sluice_sk_net(sk));
 		return get_tcp(sk, name, value, length);
+	}
 	if (level == SOL_SLUICE)
 		return get_sluice(sk, name, value, length);
 	if (level == IPPROTO_IP)

@@ -2,11 +2,11 @@
 /* The table of parameters, made from kmod/core/config.def. */
 #include <linux/errno.h>
 #include <linux/kernel.h>
-#include <linux/mutex.h>
 #include <linux/stddef.h>
 #include <linux/string.h>
 
 #include "params.h"
+#include "tuning.h"
 
 const struct sluice_param sluice_params[] = {
 #define SLUICE_PARAM(field, def, low, high, unit_name, text) {		\
@@ -43,9 +43,32 @@ const struct sluice_param *sluice_param_find(const char *name)
 	return NULL;
 }
 
-u64 sluice_param_read(const struct sluice_config *config, const struct sluice_param *p)
+static unsigned int number_of(const struct sluice_param *p)
 {
-	return READ_ONCE(*value_of(config, p));
+	return p - sluice_params;
+}
+
+u64 sluice_param_read(struct sluice_net *sn, const struct sluice_param *p)
+{
+	sluice_tuning_refresh(sn);
+	return READ_ONCE(*value_of(&sn->config, p));
+}
+
+u64 sluice_param_standard(const struct sluice_net *sn, const struct sluice_param *p)
+{
+	return sluice_param_sysctl(p) ? sluice_tuning_told(sn, number_of(p)) : p->standard;
+}
+
+const char *sluice_param_sysctl(const struct sluice_param *p)
+{
+	return sluice_tuning_sysctl(number_of(p));
+}
+
+enum sluice_source sluice_param_source(const struct sluice_net *sn, const struct sluice_param *p)
+{
+	if (sluice_tuning_is_set(sn, number_of(p)))
+		return SLUICE_SOURCE_SET;
+	return sluice_param_sysctl(p) ? SLUICE_SOURCE_SYSCTL : SLUICE_SOURCE_DEFAULT;
 }
 
 /* Pairs of which one is the least and the other the greatest of a thing. */
@@ -65,9 +88,6 @@ static const struct {
 #undef PAIR
 };
 
-/* Two that write at the same time could each be right alone. */
-static DEFINE_MUTEX(write_mutex);
-
 static const char *conflict(const struct sluice_config *config, const struct sluice_param *p,
 			    u64 value)
 {
@@ -85,16 +105,32 @@ static const char *conflict(const struct sluice_config *config, const struct slu
 	return NULL;
 }
 
-int sluice_param_write(struct sluice_config *config, const struct sluice_param *p, u64 value,
+/* The lock: two that write at the same time could each be right alone. */
+static int change(struct sluice_net *sn, const struct sluice_param *p, u64 value, bool overrides,
+		  const char **why)
+{
+	spin_lock_bh(&sn->tuning_lock);
+	*why = conflict(&sn->config, p, value);
+	if (!*why) {
+		__assign_bit(number_of(p), sn->overridden, overrides);
+		WRITE_ONCE(*value_of(&sn->config, p), value);
+	}
+	spin_unlock_bh(&sn->tuning_lock);
+	return *why ? -EINVAL : 0;
+}
+
+int sluice_param_write(struct sluice_net *sn, const struct sluice_param *p, u64 value,
 		       const char **why)
 {
 	*why = "the value is out of range";
 	if (value < p->min || value > p->max)
 		return -ERANGE;
-	mutex_lock(&write_mutex);
-	*why = conflict(config, p, value);
-	if (!*why)
-		WRITE_ONCE(*value_of(config, p), value);
-	mutex_unlock(&write_mutex);
-	return *why ? -EINVAL : 0;
+	sluice_tuning_refresh(sn);
+	return change(sn, p, value, true, why);
+}
+
+int sluice_param_reset(struct sluice_net *sn, const struct sluice_param *p, const char **why)
+{
+	sluice_tuning_refresh(sn);
+	return change(sn, p, sluice_param_standard(sn, p), false, why);
 }

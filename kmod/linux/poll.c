@@ -6,11 +6,20 @@
 #include <net/tcp_states.h>
 
 #include "compat.h"
+#include "fastopen.h"
 #include "sock.h"
+#include "tuning.h"
 
+/* An urgent byte that is next isn't for a read, unless it is in line. */
 static bool enough_to_read(struct sock *sk)
 {
-	return READ_ONCE(sluice_sk(sk)->in.unread) >= sock_rcvlowat(sk, 0, INT_MAX);
+	const struct sluice_recvbuf *in = &sluice_sk(sk)->in;
+	u32 target = sock_rcvlowat(sk, 0, INT_MAX);
+
+	if (unlikely(READ_ONCE(in->urgent.state) != SLUICE_URGENT_NONE) &&
+	    !sock_flag(sk, SOCK_URGINLINE) && sluice_urgent_at_mark(sk))
+		target++;
+	return READ_ONCE(in->unread) >= target;
 }
 
 static __poll_t poll_writable(struct sock *sk)
@@ -43,10 +52,15 @@ __poll_t sluice_poll(struct file *file, struct socket *sock, poll_table *wait)
 		mask |= EPOLLHUP;
 	if (shutdown & RCV_SHUTDOWN)
 		mask |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
-	if (state != TCP_SYN_SENT && state != TCP_SYN_RECV) {
+	if (state != TCP_SYN_SENT && (state != TCP_SYN_RECV || sluice_open_early(sk))) {
 		if (enough_to_read(sk))
 			mask |= EPOLLIN | EPOLLRDNORM;
+		if (unlikely(READ_ONCE(sluice_sk(sk)->in.urgent.state) == SLUICE_URGENT_HERE))
+			mask |= EPOLLPRI;
+		sluice_tuning_glance(sluice_sk_net(sk));
 		mask |= poll_writable(sk);
+	} else if (state == TCP_SYN_SENT && sluice_connect_deferred(sk)) {
+		mask |= EPOLLOUT | EPOLLWRNORM;	/* a write is what it waits for */
 	}
 	/* Pairs with the order in which the core's news are told: error, then wake. */
 	smp_rmb();
@@ -64,13 +78,13 @@ int sluice_ioctl(struct sock *sk, int command, int *answer)
 	if (sk->sk_state == TCP_LISTEN && command != SIOCATMARK)
 		error = -EINVAL;
 	else if (command == SIOCINQ)
-		*answer = s->in.unread;
+		*answer = sluice_urgent_readable(sk);
 	else if (command == SIOCOUTQ)
 		*answer = sluice_conn_unacked(&s->conn);
 	else if (command == SIOCOUTQNSD)
 		*answer = sluice_conn_unsent(&s->conn);
 	else if (command == SIOCATMARK)
-		*answer = 0;
+		*answer = sluice_urgent_at_mark(sk);
 	else
 		error = -ENOIOCTLCMD;
 	release_sock(sk);

@@ -13,14 +13,17 @@
 
 #include "compat.h"
 #include "ports.h"
+#include "reserve.h"
 #include "sock.h"
 
 struct sluice_port {
 	struct hlist_node node;
 	const struct net *net;
 	u16 number;
+	bool real_tcp;		/* the native wire has ports of its own */
 	bool bound;		/* by bind(): connect() doesn't choose it */
 	struct hlist_head users;
+	struct hlist_head reservations;	/* real TCP's, against kernel TCP */
 };
 
 #define PORT_BUCKETS 1024
@@ -54,58 +57,86 @@ static struct port_bucket *bucket_of(const struct net *net, u16 number)
 	return &buckets[(number ^ net_hash_mix(net)) % PORT_BUCKETS];
 }
 
-static struct sluice_port *find(struct port_bucket *bucket, const struct net *net, u16 number)
+static struct sluice_port *find(struct port_bucket *bucket, const struct sock *sk, u16 number)
 {
 	struct sluice_port *port;
 
 	hlist_for_each_entry(port, &bucket->head, node)
-		if (port->number == number && net_eq(port->net, net))
+		if (port->number == number && net_eq(port->net, sock_net(sk)) &&
+		    port->real_tcp == sluice_is_real_tcp(sk))
 			return port;
 	return NULL;
 }
 
-static struct sluice_port *create(struct port_bucket *bucket, const struct net *net, u16 number)
+static struct sluice_port *create(struct port_bucket *bucket, const struct sock *sk, u16 number)
 {
 	struct sluice_port *port = kmalloc(sizeof(*port), GFP_ATOMIC | __GFP_NOWARN);
 
 	if (!port)
 		return NULL;
-	port->net = net;
+	port->net = sock_net(sk);
 	port->number = number;
+	port->real_tcp = sluice_is_real_tcp(sk);
 	port->bound = false;
 	INIT_HLIST_HEAD(&port->users);
+	INIT_HLIST_HEAD(&port->reservations);
 	hlist_add_head(&port->node, &bucket->head);
 	return port;
 }
 
-static void attach(struct sluice_port *port, struct sluice_port_user *user)
+static void destroy_unused(struct sluice_port *port)
+{
+	if (!hlist_empty(&port->users))
+		return;
+	hlist_del(&port->node);
+	kfree(port);
+}
+
+static void attach(struct sluice_port *port, struct sluice_port_user *user,
+		   struct sluice_reservation *reservation)
 {
 	user->port = port;
+	user->reservation = reservation;
 	hlist_add_head(&user->node, &port->users);
 }
 
-static void attach_sock(struct sluice_port *port, struct sock *sk)
+static void attach_sock(struct sluice_port *port, struct sock *sk,
+			struct sluice_reservation *reservation)
 {
 	sluice_sk(sk)->port.sk = sk;
-	attach(port, &sluice_sk(sk)->port);
+	attach(port, &sluice_sk(sk)->port, reservation);
 	inet_sk(sk)->inet_num = port->number;
+}
+
+/* One more user of a port that `of` uses. */
+static void attach_beside(struct sluice_port_user *of, struct sluice_port_user *user)
+{
+	if (of->reservation)
+		of->reservation->users++;
+	attach(of->port, user, of->reservation);
+}
+
+/* The port stays, even without a user. */
+static void leave(struct sluice_port_user *user)
+{
+	hlist_del(&user->node);
+	if (user->reservation)
+		sluice_reservation_put(user->reservation);
+	user->port = NULL;
+	user->reservation = NULL;
 }
 
 static void detach(struct sluice_port_user *user)
 {
 	struct sluice_port *port = user->port;
 
-	hlist_del(&user->node);
-	user->port = NULL;
-	if (hlist_empty(&port->users)) {
-		hlist_del(&port->node);
-		kfree(port);
-	}
+	leave(user);
+	destroy_unused(port);
 }
 
 /* ---- conflicts ----------------------------------------------------------- */
 
-static void address_of_sock(const struct sock *sk, struct in6_addr *address)
+void sluice_port_address(const struct sock *sk, struct in6_addr *address)
 {
 	if (sk->sk_family == AF_INET6)
 		*address = sk->sk_v6_rcv_saddr;
@@ -163,9 +194,9 @@ static bool conflicts(const struct sock *sk, const struct sluice_port_user *othe
 		return false;
 	if (sk->sk_bound_dev_if && device && sk->sk_bound_dev_if != device)
 		return false;
-	address_of_sock(sk, &mine);
+	sluice_port_address(sk, &mine);
 	if (sk2)
-		address_of_sock(sk2, &theirs);
+		sluice_port_address(sk2, &theirs);
 	else
 		theirs = other->address;
 	return addresses_overlap(&mine, ipv6_only_sock(sk),
@@ -183,27 +214,92 @@ static bool any_conflict(const struct sock *sk, const struct sluice_port *port, 
 	return false;
 }
 
-/* ---- bind and listen ----------------------------------------------------- */
+/* ---- claiming a port ----------------------------------------------------- */
 
-static int take(struct sock *sk, u16 number, bool ephemeral)
+enum purpose {
+	TO_BIND,
+	TO_BIND_ANY,		/* an ephemeral port */
+	TO_CONNECT,		/* an ephemeral port that other connections may share */
+};
+
+static bool in_the_way(const struct sluice_port *port, const struct sock *sk,
+		       enum purpose purpose)
+{
+	return purpose == TO_CONNECT ? port->bound :
+				       any_conflict(sk, port, purpose == TO_BIND_ANY);
+}
+
+/* -EAGAIN: kernel TCP is to be asked, and that takes a spare. */
+static int become_user(struct sluice_port *port, struct sock *sk,
+		       struct sluice_reservation **spare)
+{
+	struct sluice_reservation *r = NULL;
+
+	if (port->real_tcp) {
+		r = sluice_reservation_take(&port->reservations, sk, port->number, spare);
+		if (IS_ERR(r))
+			return PTR_ERR(r);
+	}
+	attach_sock(port, sk, r);
+	return 0;
+}
+
+/* The port's lock is held; a socket that has the port yet is to listen. */
+static int use(struct sluice_port *port, struct sock *sk, struct sluice_reservation **spare)
+{
+	struct sluice_port_user *user = &sluice_sk(sk)->port;
+	bool fresh = !user->port;
+	int error = fresh ? become_user(port, sk, spare) : 0;
+
+	if (error || !user->reservation || sk->sk_state != TCP_LISTEN)
+		return error;
+	error = sluice_reservation_listen(&port->reservations, user->reservation, port->number);
+	if (error && fresh)
+		leave(user);
+	return error;
+}
+
+static int try_to_claim(struct sock *sk, u16 number, enum purpose purpose,
+			struct sluice_reservation **spare)
 {
 	struct port_bucket *bucket = bucket_of(sock_net(sk), number);
 	struct sluice_port *port;
-	int error = 0;
+	int error;
 
 	spin_lock_bh(&bucket->lock);
-	port = find(bucket, sock_net(sk), number);
-	if (port && any_conflict(sk, port, ephemeral))
+	port = find(bucket, sk, number);
+	if (port && in_the_way(port, sk, purpose)) {
 		error = -EADDRINUSE;
-	else if (!port && !(port = create(bucket, sock_net(sk), number)))
+	} else if (!port && !(port = create(bucket, sk, number))) {
 		error = -ENOMEM;
-	else
-		port->bound = true;
-	if (!error && !sluice_sk(sk)->port.port)
-		attach_sock(port, sk);
+	} else {
+		error = use(port, sk, spare);
+		if (!error && purpose != TO_CONNECT)
+			port->bound = true;
+		destroy_unused(port);
+	}
 	spin_unlock_bh(&bucket->lock);
 	return error;
 }
+
+/* 0, -EADDRINUSE, or what is worth giving up for. *spare is the caller's to free. */
+static int claim(struct sock *sk, u16 number, enum purpose purpose,
+		 struct sluice_reservation **spare)
+{
+	int error;
+
+	while ((error = try_to_claim(sk, number, purpose, spare)) == -EAGAIN) {
+		*spare = sluice_reservation_create(sk);
+		if (IS_ERR(*spare)) {
+			error = PTR_ERR(*spare);
+			*spare = NULL;
+			break;
+		}
+	}
+	return error;
+}
+
+/* ---- bind and listen ----------------------------------------------------- */
 
 static u32 range_of(struct sock *sk, int *low)
 {
@@ -222,7 +318,7 @@ static u16 candidate(int low, u32 range, u32 offset, u32 n, bool odd_first)
 	return low + min(((offset + n) % half) * 2 + parity, range - 1);
 }
 
-static int take_ephemeral(struct sock *sk)
+static int claim_ephemeral(struct sock *sk, struct sluice_reservation **spare)
 {
 	int low;
 	u32 range = range_of(sk, &low), offset = get_random_u32(), n;
@@ -233,7 +329,7 @@ static int take_ephemeral(struct sock *sk)
 
 		if (inet_is_local_reserved_port(sock_net(sk), number))
 			continue;
-		error = take(sk, number, true);
+		error = claim(sk, number, TO_BIND_ANY, spare);
 		if (error != -EADDRINUSE)
 			return error;
 	}
@@ -242,7 +338,25 @@ static int take_ephemeral(struct sock *sk)
 
 int sluice_port_get(struct sock *sk, unsigned short number)
 {
-	return number ? take(sk, number, false) : take_ephemeral(sk);
+	struct sluice_reservation *spare = NULL;
+	int error;
+
+	error = number ? claim(sk, number, TO_BIND, &spare) : claim_ephemeral(sk, &spare);
+	sluice_reservation_free(spare);
+	return error;
+}
+
+void sluice_port_unlisten(struct sock *sk)
+{
+	struct sluice_port_user *user = &sluice_sk(sk)->port;
+	struct port_bucket *bucket;
+
+	if (!user->reservation)
+		return;
+	bucket = bucket_of(user->port->net, user->port->number);
+	spin_lock_bh(&bucket->lock);
+	sluice_reservation_unlisten(user->reservation);
+	spin_unlock_bh(&bucket->lock);
 }
 
 /* ---- connect ------------------------------------------------------------- */
@@ -251,24 +365,13 @@ int sluice_port_get(struct sock *sk, unsigned short number)
  * Many connections to different places may share a port, as long as nobody
  * bound it. The lock is dropped around `try`: meanwhile sk is a user already.
  */
-static int connect_from(struct sock *sk, u16 number, int (*try)(struct sock *sk, u16 port))
+static int connect_from(struct sock *sk, u16 number, struct sluice_reservation **spare,
+			int (*try)(struct sock *sk, u16 port))
 {
-	struct port_bucket *bucket = bucket_of(sock_net(sk), number);
-	struct sluice_port *port;
-	int error = 0;
+	int error = claim(sk, number, TO_CONNECT, spare);
 
-	spin_lock_bh(&bucket->lock);
-	port = find(bucket, sock_net(sk), number);
-	if (port && port->bound)
-		error = -EEXIST;
-	else if (!port && !(port = create(bucket, sock_net(sk), number)))
-		error = -ENOMEM;
-	else
-		attach_sock(port, sk);
-	spin_unlock_bh(&bucket->lock);
 	if (error)
-		return error;
-
+		return error == -EADDRINUSE ? -EEXIST : error;
 	error = try(sk, number);
 	if (error) {
 		sluice_port_put(&sluice_sk(sk)->port);
@@ -278,7 +381,8 @@ static int connect_from(struct sock *sk, u16 number, int (*try)(struct sock *sk,
 }
 
 /* Even distances first: bind() begins with the odd ones, so that they meet late. */
-int sluice_port_connect(struct sock *sk, u32 offset, int (*try)(struct sock *sk, u16 port))
+static int find_to_connect(struct sock *sk, u32 offset, struct sluice_reservation **spare,
+			   int (*try)(struct sock *sk, u16 port))
 {
 	int low;
 	u32 range = range_of(sk, &low), n;
@@ -289,11 +393,20 @@ int sluice_port_connect(struct sock *sk, u32 offset, int (*try)(struct sock *sk,
 
 		if (inet_is_local_reserved_port(sock_net(sk), number))
 			continue;
-		error = connect_from(sk, number, try);
+		error = connect_from(sk, number, spare, try);
 		if (error != -EEXIST)
 			return error;
 	}
 	return -EADDRNOTAVAIL;
+}
+
+int sluice_port_connect(struct sock *sk, u32 offset, int (*try)(struct sock *sk, u16 port))
+{
+	struct sluice_reservation *spare = NULL;
+	int error = find_to_connect(sk, offset, &spare, try);
+
+	sluice_reservation_free(spare);
+	return error;
 }
 
 /* ---- the rest of a port's life --------------------------------------------- */
@@ -308,7 +421,9 @@ int sluice_port_inherit(struct sock *child, const struct sock *listener)
 		return -ENOENT;
 	bucket = bucket_of(sock_net(child), inet_sk(listener)->inet_num);
 	spin_lock_bh(&bucket->lock);
-	attach_sock(port, child);
+	sluice_sk(child)->port.sk = child;
+	attach_beside(&sluice_sk(listener)->port, &sluice_sk(child)->port);
+	inet_sk(child)->inet_num = port->number;
 	spin_unlock_bh(&bucket->lock);
 	return 0;
 }
@@ -319,16 +434,17 @@ void sluice_port_hand_over(struct sock *sk, struct sluice_port_user *to)
 	struct port_bucket *bucket;
 
 	to->port = NULL;
+	to->reservation = NULL;
 	to->sk = NULL;
 	to->device = sk->sk_bound_dev_if;
 	to->reuse = sk->sk_reuse;
 	to->reuseport = sk->sk_reuseport;
-	address_of_sock(sk, &to->address);
+	sluice_port_address(sk, &to->address);
 	if (!from->port)
 		return;
 	bucket = bucket_of(sock_net(sk), inet_sk(sk)->inet_num);
 	spin_lock_bh(&bucket->lock);
-	attach(from->port, to);
+	attach_beside(from, to);
 	spin_unlock_bh(&bucket->lock);
 }
 

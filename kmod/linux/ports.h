@@ -12,11 +12,13 @@
 #include <net/sock.h>
 
 struct sluice_port;
+struct sluice_reservation;
 
 /* One use of a port, inside of a socket or a TIME_WAIT. All under the port's lock. */
 struct sluice_port_user {
 	struct hlist_node node;
 	struct sluice_port *port;	/* NULL: none */
+	struct sluice_reservation *reservation;	/* NULL: native */
 	struct sock *sk;		/* NULL: TIME_WAIT, described by what follows */
 	struct in6_addr address;	/* local; IPv4 as v4-mapped, :: any */
 	int device;			/* SO_BINDTODEVICE, 0 any */
@@ -29,9 +31,13 @@ void sluice_ports_exit(void);
 /*
  * proto.get_port: gives sk the port `number`, or an ephemeral one for 0; sk
  * may have it already (listen), then it is only checked. Socket lock held.
- * 0, -EADDRINUSE, -ENOMEM.
+ * Real TCP reserves the port against kernel TCP. 0, -EADDRINUSE, -ENOMEM.
  */
 int sluice_port_get(struct sock *sk, unsigned short number);
+/* sk, which has the port yet, listens no longer. Socket lock held. */
+void sluice_port_unlisten(struct sock *sk);
+/* The address that counts for conflicts: IPv4 as v4-mapped, :: any. */
+void sluice_port_address(const struct sock *sk, struct in6_addr *address);
 /* An accepted connection uses its listener's port too. 0, -ENOENT when it has none any more. */
 int sluice_port_inherit(struct sock *child, const struct sock *listener);
 /* A TIME_WAIT takes over from its connection. */

@@ -21,6 +21,7 @@
 #include "sock.h"
 #include "time_wait.h"
 #include "transmit.h"
+#include "tuning.h"
 
 #define TCP_HEADER 20
 
@@ -41,8 +42,8 @@ static bool checksum_wrong_v6(struct sk_buff *skb)
 	return skb_checksum_validate(skb, IPPROTO_TCP, ip6_compute_pseudo);
 }
 
-static void describe_origin(struct sk_buff *skb, struct sluice_segment *seg,
-			    struct sluice_flow_key *key)
+static void describe_origin(struct sk_buff *skb, const struct net *net, bool real_tcp,
+			    struct sluice_segment *seg, struct sluice_flow_key *key)
 {
 	const struct tcphdr *th = tcp_hdr(skb);
 	bool v4 = skb->protocol == htons(ETH_P_IP);
@@ -60,7 +61,8 @@ static void describe_origin(struct sk_buff *skb, struct sluice_segment *seg,
 	}
 	key->local_port = th->dest;
 	key->remote_port = th->source;
-	key->net = dev_net(skb->dev);
+	key->real_tcp = real_tcp;
+	key->net = net;
 }
 
 /* The header is pulled. Counts what is wrong. */
@@ -88,9 +90,27 @@ static bool parse(struct sk_buff *skb, const struct sluice_net *sn, struct sluic
 
 /* ---- connections ---------------------------------------------------------- */
 
-/* Socket filters and cgroups' programs may refuse a segment, or cut its payload. */
-static bool pass_filter(struct sock *sk, struct sk_buff *skb, struct sluice_segment *seg)
+/* RFC 5082 */
+static bool came_too_far(const struct sock *sk, const struct sk_buff *skb)
 {
+	if (skb->protocol == htons(ETH_P_IP))
+		return ip_hdr(skb)->ttl < READ_ONCE(inet_sk(sk)->min_ttl);
+	return ipv6_hdr(skb)->hop_limit < READ_ONCE(inet6_sk(sk)->min_hopcount);
+}
+
+/*
+ * Socket filters and cgroups' programs may refuse a segment, or cut its
+ * payload. They are asked before the backlog, behind which the device that
+ * they may ask for can be gone.
+ */
+static bool pass_filter(struct sock *sk, struct sluice_segment *seg)
+{
+	struct sk_buff *skb = seg->payload;
+
+	if (unlikely(came_too_far(sk, skb))) {
+		sluice_count(sluice_sk_net(sk), SLUICE_CNT_ttl_too_low);
+		return false;
+	}
 	if (sk_filter_trim_cap(sk, skb, seg->header_length))
 		return false;
 	seg->length = skb->len - seg->header_length;
@@ -99,66 +119,89 @@ static bool pass_filter(struct sock *sk, struct sk_buff *skb, struct sluice_segm
 
 void sluice_conn_receive(struct sock *sk, struct sluice_segment *seg)
 {
-	struct sluice_sock *s = sluice_sk(sk);
-
-	if (!pass_filter(sk, seg->payload, seg))
-		return;
-	sluice_conn_segment(&s->conn, seg, sluice_now());
+	sluice_sock_see_pacing_rate(sk);
+	sluice_conn_segment(&sluice_sk(sk)->conn, seg, sluice_now());
 	sluice_sock_settle(sk);
 }
 
 static void to_backlog(struct sock *sk, struct sluice_segment *seg)
 {
 	u32 limit = READ_ONCE(sk->sk_rcvbuf) + (READ_ONCE(sk->sk_sndbuf) >> 1) + 64 * 1024;
+	struct sk_buff *skb = seg->payload;
 
-	if (!sk_add_backlog(sk, seg->payload, limit))
+	skb->dev = NULL;	/* it may go before the segment is looked at */
+	if (!sk_add_backlog(sk, skb, limit))
 		seg->payload = NULL;
 	else
 		sluice_count(sluice_sk_net(sk), SLUICE_CNT_backlog_dropped);
 }
 
+/*
+ * May the segment be looked at now? Else it was refused, or waits in a backlog.
+ * `mine`: the socket whose backlog it comes from, having passed a filter; its
+ * lock is held. NULL: from the wire.
+ */
+static bool may_go_on(struct sock *sk, struct sluice_segment *seg, const struct sock *mine)
+{
+	if (!mine && !pass_filter(sk, seg))
+		return false;
+	if (sk == mine || !sock_owned_by_user(sk))
+		return true;
+	to_backlog(sk, seg);
+	return false;
+}
+
 /* False: the connection left the table meanwhile. */
-static bool to_conn(struct sluice_flow *flow, struct sluice_segment *seg)
+static bool to_conn(struct sluice_flow *flow, const struct sluice_flow_key *key,
+		    struct sluice_segment *seg, struct sock *mine)
 {
 	struct sock *sk = (struct sock *)container_of(flow, struct sluice_sock, flow);
-	bool hashed;
+	bool stands;
 
 	prefetch(&sluice_sk(sk)->conn);
 	bh_lock_sock_nested(sk);
-	hashed = flow->hashed;
-	if (hashed) {
-		if (!sock_owned_by_user(sk))
-			sluice_conn_receive(sk, seg);
-		else
-			to_backlog(sk, seg);
-	}
+	stands = sluice_flow_stands(flow, key);
+	if (stands)
+		sk_incoming_cpu_update(sk);
+	if (stands && may_go_on(sk, seg, mine))
+		sluice_conn_receive(sk, seg);
 	bh_unlock_sock(sk);
-	return hashed;
+	return stands;
 }
 
 /* ---- half-open connections and listeners ----------------------------------- */
 
-/*
- * `mine`: the socket whose backlog this comes from; its lock is held already.
- * False: the half-open connection isn't one any more.
- */
+/* The lock of `mine` is held already. */
+static void lock_listener(struct sock *sk, const struct sock *mine)
+	__acquires(&sk->sk_lock.slock)
+{
+	if (sk != mine)
+		bh_lock_sock_nested(sk);
+	else
+		__acquire(&sk->sk_lock.slock);
+}
+
+static void unlock_listener(struct sock *sk, const struct sock *mine)
+	__releases(&sk->sk_lock.slock)
+{
+	if (sk != mine)
+		bh_unlock_sock(sk);
+	else
+		__release(&sk->sk_lock.slock);
+}
+
+/* False: the half-open connection isn't one any more. */
 static bool to_half_open(struct sluice_flow *flow, struct sluice_segment *seg, struct sock *mine)
 {
 	struct sluice_half_open_sock *h = container_of(flow, struct sluice_half_open_sock, flow);
 	struct sock *sk = h->listener;
 	bool hashed;
 
-	if (sk != mine)
-		bh_lock_sock_nested(sk);
+	lock_listener(sk, mine);
 	hashed = flow->hashed;
-	if (hashed) {
-		if (sk == mine || !sock_owned_by_user(sk))
-			sluice_half_open_receive(h, seg);
-		else
-			to_backlog(sk, seg);
-	}
-	if (sk != mine)
-		bh_unlock_sock(sk);
+	if (hashed && may_go_on(sk, seg, mine))
+		sluice_half_open_receive(h, seg);
+	unlock_listener(sk, mine);
 	return hashed;
 }
 
@@ -171,6 +214,7 @@ static void reset(const struct sluice_flow_key *key, struct sluice_segment *seg)
 	if (!reply.header_length)
 		return;
 	sluice_count(sn, SLUICE_CNT_no_socket);
+	sluice_count(sn, SLUICE_CNT_segs_out);
 	sluice_count(sn, SLUICE_CNT_resets_out);
 	sluice_reply_send(key->net, NULL, key, seg->payload, &reply);
 }
@@ -180,31 +224,38 @@ static int interface_of(struct sk_buff *skb)
 	return skb->protocol == htons(ETH_P_IP) ? inet_iif(skb) : inet6_iif(skb);
 }
 
-/* Only a SYN finds listeners; anything else is for nobody (3.10.7.2). */
+/* False: for nobody. The listener's lock is held. */
+static bool listener_takes(struct sock *sk, const struct sluice_flow_key *key,
+			   struct sluice_segment *seg, u32 isn_after, const struct sock *mine)
+{
+	if (sk->sk_state != TCP_LISTEN)
+		return false;
+	if (!may_go_on(sk, seg, mine))
+		return true;
+	if (!(seg->flags & SLUICE_SYN))
+		return sluice_listen_cookie(sk, seg, key);
+	sluice_listen_segment(sk, seg, key, isn_after);
+	return true;
+}
+
+/* Only a SYN finds listeners, and an ACK that may hold a cookie (3.10.7.2). */
 static void to_listener(const struct sluice_flow_key *key, struct sluice_segment *seg,
 			u32 isn_after, struct sock *mine)
 {
-	u32 spread = jhash2((const u32 *)&key->remote, 4,
-			    (__force u32)key->local_port << 16 | (__force u32)key->remote_port);
+	u8 kind = seg->flags & (SLUICE_SYN | SLUICE_ACK | SLUICE_RST);
 	struct sock *sk = NULL;
+	bool taken = false;
 
-	if ((seg->flags & (SLUICE_SYN | SLUICE_ACK | SLUICE_RST)) == SLUICE_SYN)
-		sk = sluice_listener_find(key->net, &key->local, ntohs(key->local_port),
-					  interface_of(seg->payload), spread);
-	if (!sk) {
-		reset(key, seg);
-		return;
+	if (kind == SLUICE_SYN || kind == SLUICE_ACK)
+		sk = sluice_listener_find(key, interface_of(seg->payload), seg->payload,
+					  seg->header_length);
+	if (sk) {
+		lock_listener(sk, mine);
+		taken = listener_takes(sk, key, seg, isn_after, mine);
+		unlock_listener(sk, mine);
 	}
-	if (sk != mine)
-		bh_lock_sock_nested(sk);
-	if (sk->sk_state != TCP_LISTEN)
+	if (!taken)
 		reset(key, seg);
-	else if (sk == mine || !sock_owned_by_user(sk))
-		sluice_listen_segment(sk, seg, key, isn_after);
-	else
-		to_backlog(sk, seg);
-	if (sk != mine)
-		bh_unlock_sock(sk);
 }
 
 /* ---- demultiplexing -------------------------------------------------------- */
@@ -220,7 +271,7 @@ static void dispatch(const struct sluice_flow_key *key, struct sluice_segment *s
 	while ((flow = sluice_flow_find(key))) {
 		switch (flow->kind) {
 		case SLUICE_FLOW_CONN:
-			if (to_conn(flow, seg))
+			if (to_conn(flow, key, seg, mine))
 				return;
 			break;
 		case SLUICE_FLOW_HALF_OPEN:
@@ -237,12 +288,14 @@ static void dispatch(const struct sluice_flow_key *key, struct sluice_segment *s
 	to_listener(key, seg, isn_after, mine);
 }
 
-static int receive(struct sk_buff *skb, bool (*checksum_wrong)(struct sk_buff *skb))
+static void receive(struct sk_buff *skb, bool real_tcp,
+		    bool (*checksum_wrong)(struct sk_buff *skb))
 {
 	struct sluice_net *sn = sluice_net(dev_net(skb->dev));
 	struct sluice_segment seg;
 	struct sluice_flow_key key;
 
+	sluice_tuning_glance(sn);
 	this_cpu_add(sn->counters->value[SLUICE_CNT_segs_in],
 		     max_t(u16, 1, skb_shinfo(skb)->gso_segs));
 	if (skb->pkt_type != PACKET_HOST) {
@@ -252,22 +305,29 @@ static int receive(struct sk_buff *skb, bool (*checksum_wrong)(struct sk_buff *s
 	} else if (checksum_wrong(skb)) {
 		sluice_count(sn, SLUICE_CNT_bad_checksum);
 	} else if (parse(skb, sn, &seg)) {
-		describe_origin(skb, &seg, &key);
+		describe_origin(skb, dev_net(skb->dev), real_tcp, &seg, &key);
 		dispatch(&key, &seg, NULL);
 		skb = seg.payload;
 	}
 	consume_skb(skb);
-	return 0;
 }
 
 static int receive_v4(struct sk_buff *skb)
 {
-	return receive(skb, checksum_wrong_v4);
+	receive(skb, false, checksum_wrong_v4);
+	return 0;
 }
 
 static int receive_v6(struct sk_buff *skb)
 {
-	return receive(skb, checksum_wrong_v6);
+	receive(skb, false, checksum_wrong_v6);
+	return 0;
+}
+
+void sluice_receive_real_tcp(struct sk_buff *skb)
+{
+	receive(skb, true, skb->protocol == htons(ETH_P_IP) ? checksum_wrong_v4 :
+							      checksum_wrong_v6);
 }
 
 int sluice_backlog_receive(struct sock *sk, struct sk_buff *skb)
@@ -280,7 +340,7 @@ int sluice_backlog_receive(struct sock *sk, struct sk_buff *skb)
 		seg.payload = skb;
 		seg.gso_size = skb_shinfo(skb)->gso_size;
 		seg.gso_segs = skb_shinfo(skb)->gso_segs;
-		describe_origin(skb, &seg, &key);
+		describe_origin(skb, sock_net(sk), sluice_is_real_tcp(sk), &seg, &key);
 		if (sluice_sk(sk)->flow.hashed) {
 			sluice_conn_receive(sk, &seg);
 		} else {	/* a listener, or a connection that ended meanwhile */

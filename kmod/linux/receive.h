@@ -13,6 +13,9 @@ int sluice_backlog_receive(struct sock *sk, struct sk_buff *skb);
 /* Gives a segment to a connection whose lock is held. */
 void sluice_conn_receive(struct sock *sk, struct sluice_segment *seg);
 
+/* A real-TCP segment for one of ours, transport header at skb->data. RCU, BH disabled. */
+void sluice_receive_real_tcp(struct sk_buff *skb);
+
 int sluice_receive_init(void);
 void sluice_receive_exit(void);
 
@@ -20,6 +23,9 @@ void sluice_receive_exit(void);
 int sluice_icmp_v4(struct sk_buff *skb, u32 info);
 int sluice_icmp_v6(struct sk_buff *skb, struct inet6_skb_parm *opt, u8 type, u8 code,
 		   int offset, __be32 info);
+/* The same of a segment of real TCP: the IP header that is quoted at skb->data. */
+void sluice_icmp_real_tcp_v4(struct sk_buff *skb, u32 info);
+void sluice_icmp_real_tcp_v6(struct sk_buff *skb, u8 type, u8 code, int offset, __be32 info);
 
 /* offload.c */
 int sluice_offload_init(void);

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The receive buffer: bytes in order, and bytes held beyond a gap (RFC 9293 3.8.6.2.2). */
+#include <net/dst.h>
 #include <net/sock.h>
 #include <net/tcp_states.h>
 
 #include "compat.h"
+#include "memory.h"
 #include "recvbuf.h"
 #include "sock.h"
+#include "stamps.h"
+#include "tx_stamps.h"
 
 /* Half of the buffer for the bytes themselves, until the peer's habits are known. */
 #define INITIAL_DENSITY 128
@@ -15,6 +19,7 @@ void sluice_recvbuf_init(struct sluice_recvbuf *b)
 	b->held = RB_ROOT;
 	b->unread = 0;
 	b->density = INITIAL_DENSITY;
+	b->urgent.state = SLUICE_URGENT_NONE;
 }
 
 void sluice_recvbuf_purge_held(struct sluice_recvbuf *b)
@@ -32,6 +37,7 @@ void sluice_recvbuf_purge(struct sluice_recvbuf *b, struct sock *sk)
 	__skb_queue_purge(&sk->sk_receive_queue);
 	sluice_recvbuf_purge_held(b);
 	b->unread = 0;
+	WRITE_ONCE(b->urgent.state, SLUICE_URGENT_NONE);
 }
 
 /* ---- in ------------------------------------------------------------------ */
@@ -76,6 +82,7 @@ static bool coalesce(struct sock *sk, struct sk_buff *skb)
 	}
 	if (!skb_try_coalesce(last, skb, &stolen, &delta))
 		return false;
+	sluice_stamps_join(last, skb);
 	atomic_add(delta, &sk->sk_rmem_alloc);
 	sk_mem_charge(sk, delta);
 	to->length += from->length;
@@ -112,7 +119,7 @@ static struct sk_buff *compact(struct sock *sk, struct sk_buff *skb)
 	to->position = from->position;
 	to->skip = 0;
 	to->length = from->length;
-	copy->tstamp = skb->tstamp;
+	sluice_stamps_join(copy, skb);
 	consume_skb(skb);
 	return copy;
 }
@@ -136,17 +143,23 @@ static void hold(struct sluice_recvbuf *b, struct sk_buff *skb)
 /*
  * May an skb of this true size come in? A little over the limit is all right,
  * as what was advertised must be taken. Held bytes make way for readable ones.
+ * A reader that has nothing to read gets its next bytes even if there is no
+ * memory: else those that hold all of it would stop the others.
  */
 static bool admit(struct sock *sk, struct sk_buff *skb, bool in_order)
 {
 	struct sluice_sock *s = sluice_sk(sk);
 
-	if (likely(atomic_read(&sk->sk_rmem_alloc) <= sk->sk_rcvbuf &&
-		   sk_rmem_schedule(sk, skb, skb->truesize)))
+	bool fits = atomic_read(&sk->sk_rmem_alloc) <= sk->sk_rcvbuf;
+
+	if (likely(fits && sk_rmem_schedule(sk, skb, skb->truesize)))
 		return true;
 	if (in_order && !RB_EMPTY_ROOT(&s->in.held))
 		s->drop_held = true;
-	return false;
+	if (!fits || !in_order || !skb_queue_empty(&sk->sk_receive_queue))
+		return false;
+	sluice_memory_force(sk, skb->truesize);
+	return true;
 }
 
 /*
@@ -191,6 +204,8 @@ bool sluice_host_deliver(struct sluice_conn *c, struct sluice_segment *seg, u32 
 	cb->length = length;
 	skb_dst_drop(skb);
 	measure_density(&s->in, skb, length);
+	if (unlikely(s->in.urgent.state == SLUICE_URGENT_AWAITED))
+		sluice_urgent_look(sk, skb, cb->skip, length, position);
 	if (!in_order) {
 		skb_set_owner_r(skb, sk);
 		hold(&s->in, skb);
@@ -237,6 +252,9 @@ void sluice_recvbuf_consume(struct sluice_recvbuf *b, struct sock *sk, struct sk
 	cb->skip += bytes;
 	cb->position += bytes;
 	cb->length -= bytes;
+	if (unlikely(b->urgent.state != SLUICE_URGENT_NONE) &&
+	    (s32)(cb->position - b->urgent.mark) > 0)
+		WRITE_ONCE(b->urgent.state, SLUICE_URGENT_NONE);
 	if (cb->length)
 		return;
 	__skb_unlink(skb, &sk->sk_receive_queue);
@@ -245,17 +263,30 @@ void sluice_recvbuf_consume(struct sluice_recvbuf *b, struct sock *sk, struct sk
 
 /* ---- room ---------------------------------------------------------------- */
 
+/*
+ * Payload bytes of a window under memory pressure, as TCP has it: four segments,
+ * for of less than one the receiver's SWS avoidance would never tell.
+ */
+static u32 pressed_space(struct sock *sk)
+{
+	const struct dst_entry *dst = __sk_dst_get(sk);
+	u32 segments = dst ? 4 * dst_metric_advmss(dst) : 0;
+
+	return max_t(u64, READ_ONCE(sluice_sk_net(sk)->config.rmem_min), segments);
+}
+
 u32 sluice_host_receive_space(struct sluice_conn *c, u32 *full)
 {
-	const struct sluice_sock *s = sluice_sock_of(c);
-	const struct sock *sk = &s->inet.sk;
+	struct sluice_sock *s = sluice_sock_of(c);
+	struct sock *sk = &s->inet.sk;
 	s64 free = (s64)sk->sk_rcvbuf - atomic_read(&sk->sk_rmem_alloc) -
 		   READ_ONCE(sk->sk_backlog.len);
+	u32 space = free > 0 ? ((u64)free * s->in.density) >> 8 : 0;
 
-	if (unlikely(sk_under_memory_pressure(sk)))
-		free = min_t(s64, free, READ_ONCE(sluice_sk_net(sk)->config.rmem_min));
 	*full = ((u64)sk->sk_rcvbuf * s->in.density) >> 8;
-	return free > 0 ? ((u64)free * s->in.density) >> 8 : 0;
+	if (unlikely(sk_under_memory_pressure(sk)))
+		space = min(space, pressed_space(sk));
+	return space;
 }
 
 void sluice_host_want_receive_buffer(struct sluice_conn *c, u32 payload)
@@ -286,5 +317,9 @@ void sluice_host_want_send_buffer(struct sluice_conn *c, u32 payload)
 
 void sluice_host_release(struct sluice_conn *c, u32 bytes)
 {
-	sluice_sendbuf_release(&sluice_sock_of(c)->out, sluice_conn_sk(c), bytes);
+	struct sluice_sock *s = sluice_sock_of(c);
+
+	sluice_sendbuf_release(&s->out, sluice_conn_sk(c), bytes);
+	if (unlikely(s->tx_stamps))
+		sluice_tx_stamps_acked(s);
 }

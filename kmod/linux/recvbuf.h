@@ -12,6 +12,8 @@
 #include <linux/skbuff.h>
 #include <net/sock.h>
 
+#include "urgent.h"
+
 /* In skb->cb once the receive buffer has it; before, IP's own data are there. */
 struct sluice_skb_cb {
 	u32 position;		/* sequence number of the first byte that counts */
@@ -28,6 +30,7 @@ struct sluice_recvbuf {
 	struct rb_root held;		/* beyond a gap, by position; never overlapping */
 	u32 unread;			/* bytes on sk_receive_queue not read */
 	u16 density;			/* payload bytes of 256 bytes of true size, running mean */
+	struct sluice_urgent urgent;
 };
 
 /* All need the socket lock. */

@@ -50,7 +50,7 @@ static struct dst_entry *route_v4(struct net *net, struct sock *listener,
 				  const struct sluice_flow_key *key, const struct sk_buff *cause)
 {
 	struct flowi4 fl = {
-		.flowi4_proto = SLUICE_PROTO_STREAM,
+		.flowi4_proto = sluice_ip_protocol(key->real_tcp),
 		.flowi4_oif = device_for(listener, key, cause),
 		.flowi4_mark = mark_for(net, listener, cause, true),
 		.flowi4_uid = sock_net_uid(net, listener),
@@ -68,7 +68,7 @@ static struct dst_entry *route_v6(struct net *net, struct sock *listener,
 				  const struct sluice_flow_key *key, const struct sk_buff *cause)
 {
 	struct flowi6 fl = {
-		.flowi6_proto = SLUICE_PROTO_STREAM,
+		.flowi6_proto = sluice_ip_protocol(key->real_tcp),
 		.flowi6_oif = device_for(listener, key, cause),
 		.flowi6_mark = mark_for(net, listener, cause, false),
 		.flowi6_uid = sock_net_uid(net, listener),
@@ -94,7 +94,7 @@ static void send_v4(struct net *net, struct sock *listener, const struct sluice_
 		.tos = listener ? READ_ONCE(inet_sk(listener)->tos) & ~INET_ECN_MASK : 0,
 		.frag_off = htons(IP_DF),
 		.ttl = ip4_dst_hoplimit(skb_dst(skb)),
-		.protocol = SLUICE_PROTO_STREAM,
+		.protocol = sluice_ip_protocol(key->real_tcp),
 		.saddr = key->local.s6_addr32[3],
 		.daddr = key->remote.s6_addr32[3],
 	};
@@ -111,7 +111,7 @@ static void send_v6(struct net *net, struct sock *listener, const struct sluice_
 	skb_reset_network_header(skb);
 	ip6_flow_hdr(ip, listener ? READ_ONCE(inet6_sk(listener)->tclass) & ~INET_ECN_MASK : 0, 0);
 	ip->payload_len = htons(length);
-	ip->nexthdr = SLUICE_PROTO_STREAM;
+	ip->nexthdr = sluice_ip_protocol(key->real_tcp);
 	ip->hop_limit = ip6_dst_hoplimit(skb_dst(skb));
 	ip->saddr = key->local;
 	ip->daddr = key->remote;

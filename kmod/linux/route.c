@@ -30,7 +30,8 @@ static int route_v4(struct sock *sk)
 	struct rtable *rt;
 
 	rt = ip_route_output_ports(sock_net(sk), &inet->cork.fl.u.ip4, sk, to, inet->inet_saddr,
-				   inet->inet_dport, inet->inet_sport, SLUICE_PROTO_STREAM,
+				   inet->inet_dport, inet->inet_sport,
+				   sluice_ip_protocol(sluice_is_real_tcp(sk)),
 				   inet->tos & ~INET_ECN_MASK, sk->sk_bound_dev_if);
 	if (IS_ERR(rt))
 		return PTR_ERR(rt);
@@ -45,7 +46,7 @@ static void describe_flow_v6(struct sock *sk, struct flowi6 *fl)
 	struct ipv6_pinfo *np = inet6_sk(sk);
 
 	memset(fl, 0, sizeof(*fl));
-	fl->flowi6_proto = SLUICE_PROTO_STREAM;
+	fl->flowi6_proto = sluice_ip_protocol(sluice_is_real_tcp(sk));
 	fl->daddr = sk->sk_v6_daddr;
 	fl->saddr = np->saddr;
 	fl->flowlabel = np->flow_label;
@@ -100,6 +101,19 @@ struct dst_entry *sluice_route_check(struct sock *sk)
 		return NULL;
 	}
 	return __sk_dst_get(sk);
+}
+
+void sluice_route_lower_mtu(struct sock *sk, u32 mtu)
+{
+	struct dst_entry *dst = sluice_route_check(sk);
+	struct sluice_sock *s = sluice_sk(sk);
+
+	if (!dst || mtu >= s->path_mtu)
+		return;
+	dst->ops->update_pmtu(dst, sk, NULL, mtu, true);
+	dst = sluice_route_check(sk);
+	if (dst && dst_mtu(dst) < s->path_mtu)
+		s->mtu_changed = 1;
 }
 
 u16 sluice_route_payload(const struct sluice_sock *s, u32 mtu)

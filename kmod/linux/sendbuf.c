@@ -4,7 +4,9 @@
 #include <net/sock.h>
 
 #include "compat.h"
+#include "memory.h"
 #include "sendbuf.h"
+#include "sock.h"
 
 void sluice_sendbuf_init(struct sluice_sendbuf *b)
 {
@@ -53,6 +55,23 @@ static bool continues_last(struct sluice_sendbuf *b, const struct page_frag *fra
 	       last->offset + last->length == frag->offset;
 }
 
+/*
+ * Memory for the bytes, or for fewer of them. wmem_min of each socket's are taken
+ * always: else those that hold all memory would silence the others.
+ */
+static bool reserve(struct sock *sk, u32 *bytes)
+{
+	s64 least = (s64)READ_ONCE(sluice_sk_net(sk)->config.wmem_min) - sk->sk_wmem_queued;
+
+	if (likely(sk_wmem_schedule(sk, *bytes)))
+		return true;
+	if (least <= 0)
+		return false;
+	*bytes = min_t(s64, least, *bytes);
+	sluice_memory_force(sk, *bytes);
+	return true;
+}
+
 int sluice_sendbuf_append(struct sluice_sendbuf *b, struct sock *sk, struct iov_iter *from,
 			  u32 limit)
 {
@@ -68,7 +87,7 @@ int sluice_sendbuf_append(struct sluice_sendbuf *b, struct sock *sk, struct iov_
 		return -ENOMEM;
 
 	room = min(limit, frag->size - frag->offset);
-	if (!sk_wmem_schedule(sk, room))
+	if (!reserve(sk, &room))
 		return -ENOMEM;
 	copied = copy_from_iter(page_address(frag->page) + frag->offset, room, from);
 	if (!copied)

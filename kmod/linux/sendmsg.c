@@ -4,25 +4,33 @@
 #include <net/tcp_states.h>
 
 #include "compat.h"
+#include "fastopen.h"
 #include "sock.h"
+#include "tuning.h"
+#include "tx_stamps.h"
 
 /* So many new bytes are reported to the core at once: one transmission's worth. */
 #define REPORT_BYTES (64 * 1024)
 
-static void report(struct sock *sk, u32 *pending, bool more)
+/* more: hold a partial segment. flags: of the call; MSG_OOB makes the last byte urgent. */
+static void report(struct sock *sk, u32 *pending, bool more, int flags)
 {
 	u32 bytes = *pending;
 
 	*pending = 0;
-	if (bytes)
+	if (!bytes)
+		return;
+	if (unlikely(flags & MSG_OOB))
+		sluice_conn_written_urgent(&sluice_sk(sk)->conn, bytes, sluice_now());
+	else
 		sluice_conn_written(&sluice_sk(sk)->conn, bytes, more, sluice_now());
 }
 
 /* The buffer is full: what is there must be able to leave. */
-static int wait_for_room(struct sock *sk, u32 *pending, long *timeout)
+static int wait_for_room(struct sock *sk, u32 *pending, int flags, long *timeout)
 {
 	set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
-	report(sk, pending, false);
+	report(sk, pending, false, flags);
 	/* On loopback the peer may have acknowledged it all by now. */
 	if (sk_stream_is_writeable(sk) && !sk->sk_err) {
 		clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
@@ -32,29 +40,28 @@ static int wait_for_room(struct sock *sk, u32 *pending, long *timeout)
 }
 
 /* The buffer has room, but the host has no memory: sk_stream_wait_memory() naps. */
-static int wait_for_memory(struct sock *sk, u32 *pending, long *timeout)
+static int wait_for_memory(struct sock *sk, u32 *pending, int flags, long *timeout)
 {
-	report(sk, pending, false);
+	report(sk, pending, false, flags);
 	return sk_stream_wait_memory(sk, timeout);
 }
 
-/* SO_MAX_PACING_RATE has no hook; it is looked at here. */
-static void tell_pacing_rate(struct sock *sk)
+/* *copied: bytes that went with the SYN. Negative: nothing more goes now. */
+static int check_open(struct sock *sk, struct msghdr *msg, long *timeout, int *copied)
 {
-	struct sluice_sock *s = sluice_sk(sk);
-	unsigned long rate = READ_ONCE(sk->sk_max_pacing_rate);
+	int error;
 
-	if (likely(rate == s->max_pacing_rate))
-		return;
-	s->max_pacing_rate = rate;
-	sluice_conn_set_option(&s->conn, SLUICE_OPTION_MAX_PACING_RATE, rate, sluice_now());
-}
-
-static int check_open(struct sock *sk, int flags, long *timeout)
-{
-	if (flags & (MSG_OOB | MSG_FASTOPEN))
-		return -EOPNOTSUPP;
+	if (unlikely((msg->msg_flags & MSG_FASTOPEN) || sluice_connect_deferred(sk))) {
+		error = sluice_fastopen_send(sk, msg, copied);
+		if (error) {
+			if (error != -EINPROGRESS)
+				*copied = 0;
+			return error;
+		}
+	}
 	if (likely(sk->sk_state == TCP_ESTABLISHED || sk->sk_state == TCP_CLOSE_WAIT))
+		return 0;
+	if (sk->sk_state == TCP_SYN_RECV && sluice_open_early(sk))
 		return 0;
 	return sk_stream_wait_connect(sk, timeout);
 }
@@ -64,13 +71,19 @@ static int send_locked(struct sock *sk, struct msghdr *msg)
 	struct sluice_sock *s = sluice_sk(sk);
 	int flags = msg->msg_flags, copied = 0, result;
 	long timeout = sock_sndtimeo(sk, flags & MSG_DONTWAIT);
-	u32 pending = 0;
+	struct sockcm_cookie cookie;
+	u32 pending = 0, begin;
 
-	result = check_open(sk, flags, &timeout);
+	result = check_open(sk, msg, &timeout, &copied);
 	if (result)
-		return sk_stream_error(sk, flags, result);
+		return copied ? copied : sk_stream_error(sk, flags, result);
+	sockcm_init(&cookie, sk);
+	if (unlikely(msg->msg_controllen) && sock_cmsg_send(sk, msg, &cookie))
+		return copied ? copied : -EINVAL;
+	begin = s->out.end;
 	sk_clear_bit(SOCKWQ_ASYNC_NOSPACE, sk);
-	tell_pacing_rate(sk);
+	sluice_sock_see_pacing_rate(sk);
+	sluice_tuning_glance(sluice_sk_net(sk));
 
 	while (msg_data_left(msg)) {
 		if (unlikely(sk->sk_err || (sk->sk_shutdown & SEND_SHUTDOWN))) {
@@ -78,7 +91,7 @@ static int send_locked(struct sock *sk, struct msghdr *msg)
 			break;
 		}
 		if (unlikely(!sk_stream_memory_free(sk))) {
-			result = wait_for_room(sk, &pending, &timeout);
+			result = wait_for_room(sk, &pending, flags, &timeout);
 			if (result)
 				break;
 			continue;
@@ -86,7 +99,7 @@ static int send_locked(struct sock *sk, struct msghdr *msg)
 		result = sluice_sendbuf_append(&s->out, sk, &msg->msg_iter,
 					       min_t(size_t, msg_data_left(msg), INT_MAX));
 		if (unlikely(result == -ENOMEM)) {
-			result = wait_for_memory(sk, &pending, &timeout);
+			result = wait_for_memory(sk, &pending, flags, &timeout);
 			if (result)
 				break;
 			continue;
@@ -95,10 +108,14 @@ static int send_locked(struct sock *sk, struct msghdr *msg)
 			break;
 		copied += result;
 		pending += result;
-		if (pending >= REPORT_BYTES)
-			report(sk, &pending, msg_data_left(msg) || (flags & MSG_MORE));
+		if (pending >= REPORT_BYTES && msg_data_left(msg) && !(flags & MSG_OOB))
+			report(sk, &pending, true, flags);
 	}
-	report(sk, &pending, flags & MSG_MORE);
+	/* Before its last byte goes. */
+	if (unlikely(cookie.tsflags) && s->out.end != begin &&
+	    (pending || sluice_conn_unsent(&s->conn)))
+		sluice_tx_stamps_mark(sk, cookie.tsflags, begin, s->out.end);
+	report(sk, &pending, flags & MSG_MORE, flags);
 	return copied || !msg_data_left(msg) ? copied : sk_stream_error(sk, flags, result);
 }
 

@@ -8,11 +8,16 @@
 
 #include "cc_registry.h"
 #include "compat.h"
+#include "fastopen.h"
+#include "fastopen_cache.h"
 #include "listen.h"
 #include "memory.h"
+#include "real_tcp.h"
 #include "receive.h"
 #include "sock.h"
 #include "transmit.h"
+#include "tuning.h"
+#include "tx_stamps.h"
 
 /* ---- beginning ------------------------------------------------------------- */
 
@@ -48,13 +53,24 @@ void sluice_sock_init_parts(struct sluice_sock *s)
 	s->flow.kind = SLUICE_FLOW_CONN;
 	s->flow.hashed = false;
 	s->port.port = NULL;
+	s->port.reservation = NULL;
 	sluice_sendbuf_init(&s->out);
 	sluice_recvbuf_init(&s->in);
 	INIT_LIST_HEAD(&s->ready);
 	INIT_LIST_HEAD(&s->half_opens);
 	s->half_open_count = 0;
+	s->cookie_sent = 0;
+	s->fastopen_keys = NULL;
+	atomic_set(&s->early, 0);
+	atomic_set(&s->early_resets, 0);
+	s->early_of = NULL;
+	s->fastopen = NULL;
+	s->saved_syn = NULL;
+	s->tx_stamps = NULL;
 	s->path_mtu = 0;
-	s->timer_missed = s->mtu_changed = s->drop_held = s->orphan = s->destroyed = 0;
+	s->mtu_changed = s->drop_held = s->orphan = s->destroyed = 0;
+	s->timer_missed = false;
+	s->icmp_mtu = 0;
 	sluice_timer_init(s);
 }
 
@@ -62,15 +78,20 @@ int sluice_sock_init(struct sock *sk)
 {
 	struct sluice_sock *s = sluice_sk(sk);
 	struct sluice_net *sn = sluice_sk_net(sk);
+	int error = sluice_is_real_tcp(sk) ? sluice_real_tcp_enter(sock_net(sk)) : 0;
 
+	if (error) {
+		s->destroyed = 1;	/* nothing to take down */
+		return error;
+	}
 	sk->sk_destruct = destruct;
 	sk->sk_write_space = write_space;
+	sluice_tuning_refresh(sn);
 	sk->sk_sndbuf = READ_ONCE(sn->config.wmem_default);
 	sk->sk_rcvbuf = READ_ONCE(sn->config.rmem_default);
 	sock_set_flag(sk, SOCK_RCU_FREE);	/* the demultiplexer takes no reference */
 	sock_set_flag(sk, SOCK_USE_WRITE_QUEUE);	/* sock_wfree() wakes nobody */
 	s->v4_wire = sk->sk_family == AF_INET;
-	s->notsent_lowat = U32_MAX;
 	s->max_pacing_rate = ~0ul;
 	sluice_sock_init_parts(s);
 	sluice_conn_init(&s->conn, &sn->config, sluice_cc_get_default(sn));
@@ -110,6 +131,9 @@ static void release_parts(struct sock *sk)
 	sluice_cc_put(cc);
 	sluice_port_put(&s->port);
 	sluice_sock_purge(sk);
+	kfree_sensitive(s->fastopen_keys);
+	kfree(s->saved_syn);
+	sluice_tx_stamps_purge(s);
 	if (s->orphan)
 		atomic_dec(&sluice_sk_net(sk)->orphans);
 	sk_sockets_allocated_dec(sk);
@@ -123,15 +147,25 @@ void sluice_sock_destroy(struct sock *sk)
 	sock_put(sk);
 }
 
+/* Output that nobody waits for shall not keep memory that all lack (as TCP). */
+static bool out_of_memory(const struct sock *sk)
+{
+	return sk->sk_wmem_queued > SOCK_MIN_SNDBUF &&
+	       sk_memory_allocated(sk) > sk_prot_mem_limits(sk, 2);
+}
+
 void sluice_sock_orphan(struct sock *sk)
 {
 	struct sluice_sock *s = sluice_sk(sk);
 	struct sluice_net *sn = sluice_sk_net(sk);
 
+	sluice_tuning_glance(sn);
 	sock_orphan(sk);
 	s->orphan = 1;
-	if (atomic_inc_return(&sn->orphans) <= READ_ONCE(sn->config.max_orphans) ||
-	    sk->sk_state == TCP_CLOSE)
+	if (atomic_inc_return(&sn->orphans) <= READ_ONCE(sn->config.max_orphans) &&
+	    !out_of_memory(sk))
+		return;
+	if (sk->sk_state == TCP_CLOSE)
 		return;
 	sluice_count(sn, SLUICE_CNT_orphans_killed);
 	sluice_conn_abort(&s->conn, sluice_now());
@@ -141,21 +175,35 @@ static void tell_path_mtu(struct sluice_sock *s)
 {
 	struct sock *sk = &s->inet.sk;
 	sluice_usec now = sluice_now();
+	u32 icmp_mtu = xchg(&s->icmp_mtu, 0);
 	struct sluice_path path;
 
 	s->mtu_changed = 0;
-	if (sk->sk_state == TCP_CLOSE || !sluice_route_check(sk))
+	if (sk->sk_state == TCP_CLOSE)
+		return;
+	if (icmp_mtu)
+		sluice_route_lower_mtu(sk, icmp_mtu);
+	if (!sluice_route_check(sk))
 		return;
 	sluice_route_describe(sk, &path);
 	sluice_conn_set_option(&s->conn, SLUICE_OPTION_SEGMENT_MAX, path.gso_max, now);
 	sluice_conn_path_mtu(&s->conn, path.max_payload, now);
 }
 
+void sluice_sock_pacing_rate_changed(struct sock *sk)
+{
+	struct sluice_sock *s = sluice_sk(sk);
+
+	s->max_pacing_rate = READ_ONCE(sk->sk_max_pacing_rate);
+	sluice_conn_set_option(&s->conn, SLUICE_OPTION_MAX_PACING_RATE, s->max_pacing_rate,
+			       sluice_now());
+}
+
 void sluice_sock_settle(struct sock *sk)
 {
 	struct sluice_sock *s = sluice_sk(sk);
 
-	if (unlikely(s->mtu_changed))
+	if (unlikely(s->mtu_changed || READ_ONCE(s->icmp_mtu)))
 		tell_path_mtu(s);
 	if (unlikely(s->drop_held)) {
 		s->drop_held = 0;
@@ -172,6 +220,8 @@ void sluice_host_state(struct sluice_conn *c, enum sluice_state from, enum sluic
 	struct sock *sk = sluice_conn_sk(c);
 
 	inet_sk_set_state(sk, to);
+	if (unlikely(sluice_open_early(sk)))
+		sluice_fastopen_leave(sk, to == SLUICE_CLOSED && sk->sk_err == ECONNRESET);
 	if (to == SLUICE_CLOSED)
 		sluice_sock_unhash(sk);
 	else if (to == SLUICE_FIN_WAIT_2 && !sock_flag(sk, SOCK_DEAD))
@@ -195,6 +245,11 @@ void sluice_host_soft_error(struct sluice_conn *c, int error)
 
 static void tell_connected(struct sock *sk)
 {
+	struct sluice_sock *s = sluice_sk(sk);
+
+	if (unlikely(s->syn_data) && s->out.base)	/* some are acknowledged */
+		sluice_fastopen_worked(sluice_sk_net(sk));
+	s->syn_data = 0;
 	sk->sk_state_change(sk);
 	sk_wake_async(sk, SOCK_WAKE_IO, POLL_OUT);
 }
@@ -217,6 +272,7 @@ static bool worth_waking(const struct sock *sk)
 
 static bool writer_waits(const struct sock *sk)
 {
+	smp_mb();	/* room is made before the bit is read; pairs with poll_writable() */
 	return sk->sk_socket && test_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 }
 
@@ -256,7 +312,7 @@ static void release_callback(struct sock *sk)
 
 	if (unlikely(s->timer_missed))
 		sluice_timer_catch_up(s);
-	if (unlikely(s->mtu_changed))
+	if (unlikely(s->mtu_changed || s->icmp_mtu))
 		sluice_sock_settle(sk);
 }
 
@@ -264,10 +320,12 @@ static void release_callback(struct sock *sk)
 static bool memory_free(const struct sock *sk, int wake)
 {
 	const struct sluice_sock *s = sluice_sk(sk);
+	u32 limit = READ_ONCE(s->notsent_lowat) ?:
+		    READ_ONCE(sluice_sk_net(sk)->config.notsent_lowat);
 
-	if (likely(s->notsent_lowat == U32_MAX))
+	if (likely(limit == U32_MAX))
 		return true;
-	return (u64)sluice_conn_unsent(&s->conn) << wake < s->notsent_lowat;
+	return (u64)sluice_conn_unsent(&s->conn) << wake < limit;
 }
 
 SLUICE_PROTO_ACCEPT(accept_operation, sluice_accept)

@@ -36,22 +36,43 @@ struct sluice_sock {
 	struct list_head ready;		/* accept queue: children's `ready` */
 	struct list_head half_opens;	/* struct sluice_half_open_sock, by `list` */
 	u32 half_open_count;
+	sluice_usec cookie_sent;	/* last SYN cookie; 0: none ever */
+	struct sluice_fastopen_keys *fastopen_keys;	/* TCP_FASTOPEN_KEY; NULL: the namespace's */
+	unsigned long early_reset_at;	/* jiffies, when a child that was open early was last reset */
+	/* changed under the child's lock */
+	atomic_t early;			/* children that are open early, or were reset not long ago */
+	atomic_t early_resets;		/* of these, the latter */
 	/* a connection's */
+	struct sock *early_of;		/* open early: the listener, to which it holds a reference */
+	struct sluice_saved_syn *saved_syn;	/* TCP_SAVED_SYN; NULL: none, or taken */
+	struct sluice_tx_stamps *tx_stamps;	/* SO_TIMESTAMPING; NULL: no send has asked */
+	struct sluice_fastopen_request *fastopen;	/* sendmsg() that is opening it; or NULL */
 	sluice_usec deadline;		/* what the core asked for; 0 none */
 	sluice_usec timer_due;		/* when a timer goes off; 0 none is set */
 	struct hrtimer precise;		/* for deadlines nearer than a few jiffies */
+	spinlock_t precise_lock;	/* innermost: starting it, and ... */
+	bool precise_held;		/* ... the reference while it is set or runs */
 	unsigned long max_pacing_rate;	/* SO_MAX_PACING_RATE that the core knows */
-	u32 notsent_lowat;		/* TCP_NOTSENT_LOWAT, bytes */
+	u32 notsent_lowat;		/* TCP_NOTSENT_LOWAT, bytes; 0: the namespace's */
 	u32 path_mtu;			/* that the core knows, bytes of an IP packet */
 	u16 header_extra;		/* bytes of IP options and extension headers in each packet */
 	u8 v4_wire : 1;			/* IPv4 on the wire */
 	u8 sluice_family : 1;		/* addresses are struct sockaddr_sluice */
-	u8 timer_missed : 1;		/* the timer went off while a user held the lock */
 	u8 mtu_changed : 1;		/* the path MTU isn't path_mtu any more */
 	u8 orphan : 1;			/* counted in the namespace's orphans */
 	u8 destroyed : 1;
 	u8 drop_held : 1;		/* memory is short: the core is to forget what is held */
 	u8 inq_cmsg : 1;		/* TCP_INQ */
+	u8 thin_linear : 1;		/* TCP_THIN_LINEAR_TIMEOUTS, without effect */
+	u8 save_syn : 2;		/* TCP_SAVE_SYN, enum sluice_save_syn */
+	u8 fastopen_connect : 1;	/* TCP_FASTOPEN_CONNECT */
+	u8 syn_data : 1;		/* data went with the SYN, which isn't answered yet */
+	/*
+	 * Softirqs set these while a user holds the lock and changes what stands
+	 * above, so they share no byte with it.
+	 */
+	bool timer_missed;		/* the timer went off */
+	u32 icmp_mtu;			/* ICMP said "too big", bytes of an IP packet; 0: no */
 	struct ipv6_pinfo inet6;	/* last, as inet6_sk_generic() of Linux 6.1 wants */
 };
 
@@ -70,6 +91,17 @@ static inline struct sock *sluice_conn_sk(const struct sluice_conn *c)
 	return (struct sock *)sluice_sock_of(c);
 }
 
+/* TCP's own IP protocol on the wire, not the native one. */
+static inline bool sluice_is_real_tcp(const struct sock *sk)
+{
+	return sk->sk_protocol == SLUICE_PROTO_TCP;
+}
+
+static inline u8 sluice_ip_protocol(bool real_tcp)
+{
+	return real_tcp ? IPPROTO_TCP : SLUICE_PROTO_STREAM;
+}
+
 static inline struct sluice_net *sluice_sk_net(const struct sock *sk)
 {
 	return sluice_net(sock_net(sk));
@@ -86,6 +118,17 @@ void sluice_sock_init_parts(struct sluice_sock *s);
  * asked for meanwhile, and ends a closed connection that has no socket.
  */
 void sluice_sock_settle(struct sock *sk);
+
+/*
+ * SO_MAX_PACING_RATE is set by the kernel, which tells nobody: whatever may let
+ * output go looks before. Socket lock held.
+ */
+void sluice_sock_pacing_rate_changed(struct sock *sk);
+static inline void sluice_sock_see_pacing_rate(struct sock *sk)
+{
+	if (unlikely(READ_ONCE(sk->sk_max_pacing_rate) != sluice_sk(sk)->max_pacing_rate))
+		sluice_sock_pacing_rate_changed(sk);
+}
 /* The application is gone; too many such connections are reset. Lock held, BH disabled. */
 void sluice_sock_orphan(struct sock *sk);
 /* Gives back everything, and the reference that a socket has to itself. Lock held. */
@@ -124,6 +167,8 @@ int sluice_getsockopt(struct socket *sock, int level, int name, char __user *val
 
 /* proto.keepalive */
 void sluice_keepalive(struct sock *sk, int on);
+/* SO_RCVLOWAT; socket lock held. 0. */
+int sluice_set_rcvlowat(struct sock *sk, int value);
 
 /* The host's clock: microseconds since boot, never 0. */
 static inline sluice_usec sluice_now(void)

@@ -7,12 +7,12 @@
 #include "sock.h"
 #include "tcp_info.h"
 
-/* enum tcp_ca_state: Open, Disorder, CWR, Recovery, Loss */
 static u8 ca_state(u8 recovery)
 {
 	static const u8 states[] = {
 		[SLUICE_REC_OPEN] = TCP_CA_Open,
 		[SLUICE_REC_DISORDER] = TCP_CA_Disorder,
+		[SLUICE_REC_CWR] = TCP_CA_CWR,
 		[SLUICE_REC_RECOVERY] = TCP_CA_Recovery,
 		[SLUICE_REC_LOSS] = TCP_CA_Loss,
 	};
@@ -25,7 +25,9 @@ static u8 options(u8 ours)
 	return (ours & SLUICE_OPT_TIMESTAMPS ? TCPI_OPT_TIMESTAMPS : 0) |
 	       (ours & SLUICE_OPT_SACK ? TCPI_OPT_SACK : 0) |
 	       (ours & SLUICE_OPT_WSCALE ? TCPI_OPT_WSCALE : 0) |
-	       (ours & SLUICE_OPT_ECN ? TCPI_OPT_ECN : 0);
+	       (ours & SLUICE_OPT_ECN ? TCPI_OPT_ECN : 0) |
+	       (ours & SLUICE_OPT_ECN_SEEN ? TCPI_OPT_ECN_SEEN : 0) |
+	       (ours & SLUICE_OPT_SYN_DATA ? TCPI_OPT_SYN_DATA : 0);
 }
 
 static void fill_windows(const struct sluice_info *from, struct tcp_info *info)
@@ -81,6 +83,7 @@ static void fill_counts(const struct sluice_info *from, struct tcp_info *info)
 	info->tcpi_data_segs_in = from->data_segs_in;
 	info->tcpi_notsent_bytes = from->unsent;
 	info->tcpi_delivered = from->delivered / max(from->snd_mss, 1u);
+	info->tcpi_delivered_ce = from->delivered_ce / max(from->snd_mss, 1u);
 	info->tcpi_delivery_rate = from->delivery_rate;
 	info->tcpi_dsack_dups = from->dsack_dups;
 	info->tcpi_reord_seen = from->reord_seen;
@@ -113,7 +116,7 @@ void sluice_tcp_info(struct sock *sk, struct tcp_info *info)
 	info->tcpi_options = options(from.options);
 	info->tcpi_pmtu = from.pmtu;
 	info->tcpi_pacing_rate = from.pacing_rate ? from.pacing_rate : ~0ull;
-	info->tcpi_fastopen_client_fail = 0;
+	info->tcpi_fastopen_client_fail = from.fastopen_failure;
 	fill_windows(&from, info);
 	fill_times(&from, info);
 	fill_counts(&from, info);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* TIME_WAIT (RFC 9293 3.6, 3.10.7.4). */
 #include <linux/slab.h>
+#include <net/ipv6.h>
 
 #include "compat.h"
 #include "reply.h"
@@ -143,13 +144,39 @@ bool sluice_time_wait_receive(struct sluice_time_wait_sock *tw,
 	return gone;
 }
 
-static bool may_yield(const struct sluice_time_wait_sock *tw)
+bool sluice_time_wait_cedes(struct sluice_time_wait_sock *tw, const struct sluice_segment *syn)
 {
+	bool cedes;
+
+	spin_lock_bh(&tw->lock);
+	cedes = tw->flow.hashed && sluice_time_wait_reusable(&tw->core, syn, sluice_now());
+	if (cedes) {
+		sluice_count(net_of(tw), SLUICE_CNT_time_wait_reused);
+		remove(tw);
+	}
+	spin_unlock_bh(&tw->lock);
+	return cedes;
+}
+
+static bool is_loopback(const struct in6_addr *address)
+{
+	return ipv6_addr_loopback(address) || ipv6_addr_v4mapped_loopback(address);
+}
+
+static bool may_yield(const struct sluice_time_wait_sock *tw, bool bound)
+{
+	u64 reuse = READ_ONCE(net_of(tw)->config.time_wait_reuse);
+
+	if (bound)
+		return tw->core.timestamp_ok;
+	if (reuse == 0 || (reuse == 2 && !is_loopback(&tw->flow.key.local) &&
+			   !is_loopback(&tw->flow.key.remote)))
+		return false;
 	return tw->core.timestamp_ok &&
 	       sluice_now() - tw->core.ts_recent_at > USEC_PER_SEC;
 }
 
-bool sluice_time_wait_yields(const struct sluice_flow_key *key)
+bool sluice_time_wait_yields(const struct sluice_flow_key *key, bool bound)
 {
 	struct sluice_time_wait_sock *tw;
 	struct sluice_flow *flow;
@@ -160,7 +187,7 @@ bool sluice_time_wait_yields(const struct sluice_flow_key *key)
 	if (flow && flow->kind == SLUICE_FLOW_TIME_WAIT) {
 		tw = container_of(flow, struct sluice_time_wait_sock, flow);
 		spin_lock(&tw->lock);
-		yields = tw->flow.hashed && may_yield(tw);
+		yields = tw->flow.hashed && may_yield(tw, bound);
 		if (yields)
 			remove(tw);
 		spin_unlock(&tw->lock);

@@ -37,10 +37,17 @@ bool sluice_time_wait_receive(struct sluice_time_wait_sock *tw,
 			      const struct sluice_segment *seg, u32 *isn_after);
 
 /*
- * connect() wants this pair. True: it was a TIME_WAIT that may go, being older
- * than a second with timestamps that keep its segments apart from the new
- * connection's (RFC 6191), and is gone. BH disabled.
+ * A SYN for it that somebody other than us may want. True: the TIME_WAIT would
+ * have gone for it, and is gone. RCU read side.
  */
-bool sluice_time_wait_yields(const struct sluice_flow_key *key);
+bool sluice_time_wait_cedes(struct sluice_time_wait_sock *tw, const struct sluice_segment *syn);
+
+/*
+ * connect() wants this pair. True: it was a TIME_WAIT that may go, and is gone.
+ * Timestamps must keep its segments apart from the new connection's (RFC 6191);
+ * unless bind() chose the port, it must be older than a second, and
+ * `time_wait_reuse` allow it. BH disabled.
+ */
+bool sluice_time_wait_yields(const struct sluice_flow_key *key, bool bound);
 
 #endif /* SLUICE_LINUX_TIME_WAIT_H */

@@ -9,6 +9,7 @@
 
 #include "compat.h"
 #include "sock.h"
+#include "tuning.h"
 
 /* Nearer than this, a jiffy more or less would be seen. */
 #define PRECISE_USEC (4 * USEC_PER_SEC / HZ)
@@ -17,11 +18,23 @@
 
 static void set_precise(struct sluice_sock *s, u64 wait)
 {
-	/* A timer that is set holds a reference; one that is running has its own. */
-	if (hrtimer_try_to_cancel(&s->precise) != 1)
+	/* It may run and be set at once, and set again: one reference is for all of that. */
+	spin_lock_bh(&s->precise_lock);
+	if (!s->precise_held) {
+		s->precise_held = true;
 		sock_hold(&s->inet.sk);
+	}
 	hrtimer_start(&s->precise, ns_to_ktime(wait * NSEC_PER_USEC),
 		      HRTIMER_MODE_REL_PINNED_SOFT);
+	spin_unlock_bh(&s->precise_lock);
+}
+
+/* sk_reset_timer() holds too late: the timer may have gone off, and let go, before. */
+static void set_coarse(struct sock *sk, u64 wait)
+{
+	sock_hold(sk);
+	if (mod_timer(&sk->sk_timer, jiffies + 1 + usecs_to_jiffies(min(wait, FARTHEST_USEC))))
+		__sock_put(sk);	/* the one that was set already holds */
 }
 
 static void set(struct sluice_sock *s, sluice_usec now)
@@ -32,8 +45,7 @@ static void set(struct sluice_sock *s, sluice_usec now)
 	if (wait < PRECISE_USEC)
 		set_precise(s, wait);
 	else
-		sk_reset_timer(&s->inet.sk, &s->inet.sk.sk_timer,
-			       jiffies + 1 + usecs_to_jiffies(min(wait, FARTHEST_USEC)));
+		set_coarse(&s->inet.sk, wait);
 }
 
 void sluice_host_arm(struct sluice_conn *c, sluice_usec deadline)
@@ -58,6 +70,8 @@ void sluice_timer_catch_up(struct sluice_sock *s)
 		return;
 	}
 	s->deadline = 0;
+	sluice_tuning_glance(sluice_sk_net(&s->inet.sk));
+	sluice_sock_see_pacing_rate(&s->inet.sk);
 	sluice_conn_time(&s->conn, now);
 	sluice_sock_settle(&s->inet.sk);
 }
@@ -72,23 +86,37 @@ static void went_off(struct sluice_sock *s)
 	else
 		sluice_timer_catch_up(s);
 	bh_unlock_sock(sk);
-	sock_put(sk);
 }
 
 static void coarse_went_off(struct timer_list *timer)
 {
-	went_off(sluice_sk(from_timer((struct sock *)NULL, timer, sk_timer)));
+	struct sock *sk = from_timer((struct sock *)NULL, timer, sk_timer);
+
+	went_off(sluice_sk(sk));
+	sock_put(sk);
 }
 
 static enum hrtimer_restart precise_went_off(struct hrtimer *timer)
 {
-	went_off(container_of(timer, struct sluice_sock, precise));
+	struct sluice_sock *s = container_of(timer, struct sluice_sock, precise);
+	bool over;
+
+	went_off(s);
+	spin_lock(&s->precise_lock);
+	over = !hrtimer_is_queued(timer);
+	if (over)
+		s->precise_held = false;
+	spin_unlock(&s->precise_lock);
+	if (over)
+		sock_put(&s->inet.sk);
 	return HRTIMER_NORESTART;
 }
 
 void sluice_timer_init(struct sluice_sock *s)
 {
 	s->deadline = s->timer_due = 0;
+	spin_lock_init(&s->precise_lock);
+	s->precise_held = false;
 	timer_setup(&s->inet.sk.sk_timer, coarse_went_off, 0);
 	hrtimer_init(&s->precise, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_SOFT);
 	s->precise.function = precise_went_off;
@@ -96,8 +124,16 @@ void sluice_timer_init(struct sluice_sock *s)
 
 void sluice_timer_stop(struct sluice_sock *s)
 {
+	bool cancelled;
+
 	s->deadline = 0;
 	sk_stop_timer(&s->inet.sk, &s->inet.sk.sk_timer);
-	if (hrtimer_try_to_cancel(&s->precise) == 1)
+	/* One that runs sees to its reference itself. */
+	spin_lock_bh(&s->precise_lock);
+	cancelled = hrtimer_try_to_cancel(&s->precise) == 1;
+	if (cancelled)
+		s->precise_held = false;
+	spin_unlock_bh(&s->precise_lock);
+	if (cancelled)
 		__sock_put(&s->inet.sk);
 }

@@ -11,7 +11,9 @@
 #include <net/tcp_states.h>
 
 #include "compat.h"
+#include "real_tcp.h"
 #include "transmit.h"
+#include "tx_stamps.h"
 
 /* In front of the payload's fragments there is nothing but headers. */
 static struct sk_buff *with_fragments(struct sluice_sock *s, u32 offset, u32 *length, u32 mss)
@@ -46,10 +48,12 @@ static struct sk_buff *with_copy(struct sluice_sock *s, u32 offset, u32 length)
 	return skb;
 }
 
-/* The header was made for the first part, its flags for the last. */
+/* The header was made for the first part, its flags for the last; but CWR for the first. */
 static void adapt_header(struct tcphdr *th, u32 done, bool last)
 {
 	th->seq = htonl(ntohl(th->seq) + done);
+	if (done)
+		th->cwr = 0;
 	if (!last) {
 		th->fin = 0;
 		th->psh = 0;
@@ -73,12 +77,17 @@ static void segment_by(struct sk_buff *skb, struct sock *sk, u32 length, u32 mss
 	shinfo->gso_size = mss;
 	shinfo->gso_segs = DIV_ROUND_UP(length, mss);
 	shinfo->gso_type = sk->sk_gso_type;
+	if (tcp_hdr(skb)->cwr)	/* of the first segment alone: not every device can do that */
+		shinfo->gso_type |= SKB_GSO_TCP_ECN;
 }
 
 static int send_v4(struct sock *sk, struct sk_buff *skb, u8 ecn)
 {
-	return __ip_queue_xmit(sk, skb, &inet_sk(sk)->cork.fl,
-			       (inet_sk(sk)->tos & ~INET_ECN_MASK) | ecn);
+	u8 tos = (inet_sk(sk)->tos & ~INET_ECN_MASK) | ecn;
+
+	if (sluice_is_real_tcp(sk))
+		return sluice_real_tcp_send_v4(sk, skb, tos);
+	return __ip_queue_xmit(sk, skb, &inet_sk(sk)->cork.fl, tos);
 }
 
 static int send_v6(struct sock *sk, struct sk_buff *skb, u8 ecn)
@@ -115,11 +124,35 @@ static int send_part(struct sluice_sock *s, const struct sluice_transmission *t,
 	if (unlikely(length < t->length))
 		adapt_header(tcp_hdr(skb), done, done + length == t->length);
 	segment_by(skb, sk, length, t->mss);
+	if (unlikely(s->tx_stamps) && length)
+		sluice_tx_stamps_apply(s, skb, s->out.base + t->offset + done, length);
 	own(skb, sk);
 	/* A statement of its own: net_xmit_eval() evaluates its argument twice. */
 	error = s->v4_wire ? send_v4(sk, skb, t->ecn) : send_v6(sk, skb, t->ecn);
 	error = net_xmit_eval(error);
-	return error ? error : length;
+	if (likely(!error))
+		return length;
+	return error < 0 ? error : -ENOBUFS;	/* NET_XMIT_DROP: the queue is full */
+}
+
+bool sluice_host_paces(const struct sluice_conn *c)
+{
+	/* fq says so at a socket's first packet */
+	return smp_load_acquire(&sluice_conn_sk(c)->sk_pacing_status) == SK_PACING_FQ;
+}
+
+u32 sluice_host_queued(const struct sluice_conn *c)
+{
+	return refcount_read(&sluice_conn_sk(c)->sk_wmem_alloc);
+}
+
+/* For fq, which reads it of each packet's socket. */
+static void tell_rate(struct sock *sk, u64 rate)
+{
+	unsigned long limited = min_t(u64, rate, READ_ONCE(sk->sk_max_pacing_rate));
+
+	if (READ_ONCE(sk->sk_pacing_rate) != limited)
+		WRITE_ONCE(sk->sk_pacing_rate, limited);
 }
 
 bool sluice_host_transmit(struct sluice_conn *c, const struct sluice_transmission *t)
@@ -129,6 +162,8 @@ bool sluice_host_transmit(struct sluice_conn *c, const struct sluice_transmissio
 
 	if (!sluice_route_check(sluice_conn_sk(c)))
 		return false;
+	if (t->length)
+		tell_rate(sluice_conn_sk(c), t->pacing_rate);
 	do {
 		int sent = send_part(s, t, done);
 

@@ -21,6 +21,11 @@
 int sluice_route(struct sock *sk);
 /* The route in use, found again when it went stale; NULL: there is none. Lock held. */
 struct dst_entry *sluice_route_check(struct sock *sk);
+/*
+ * A router said that packets above `mtu` bytes don't pass: the route, and
+ * mtu_changed when it heeds that. Lock held.
+ */
+void sluice_route_lower_mtu(struct sock *sk, u32 mtu);
 /* What the core wants to know of the connection's path; the socket has a route. */
 void sluice_route_describe(struct sock *sk, struct sluice_path *path);
 /* Payload and header of TCP's kind that a packet of `mtu` bytes has room for, less 20. */

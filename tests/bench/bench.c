@@ -5,7 +5,8 @@
  *
  *	bench TRANSPORT ROW ADDRESS [NETNS]
  *
- * TRANSPORT: tcp or sluice. ROW:
+ * TRANSPORT: tcp, sluice, real (Sluice with TCP's own IP protocol), to-tcp (a
+ * client on that, its server on kernel TCP) or from-tcp. ROW:
  *	bulk		MB/s of 64 KiB writes
  *	roundtrip	ns of a 64-byte request and its answer
  *	connect		ns of connect, round trip, close
@@ -24,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -35,7 +37,18 @@
 #define CHUNK 65536
 #define MESSAGE 64
 
-static bool sluice;
+static const struct transport {
+	const char *name;
+	bool sluice;		/* AF_SLUICE */
+	int client, server;	/* else the protocols of either end */
+} transports[] = {
+	{ "tcp", false, 0, 0 },
+	{ "sluice", true, 0, 0 },
+	{ "real", false, SLUICE_PROTO_TCP, SLUICE_PROTO_TCP },
+	{ "to-tcp", false, SLUICE_PROTO_TCP, 0 },
+	{ "from-tcp", false, 0, SLUICE_PROTO_TCP },
+};
+static const struct transport *transport;
 static struct in6_addr address;		/* v4-mapped for IPv4 */
 static char buffer[CHUNK];
 
@@ -47,10 +60,10 @@ static double now_ns(void)
 	return t.tv_sec * 1e9 + t.tv_nsec;
 }
 
-static int new_socket(void)
+static int new_socket(int protocol)
 {
-	int fd = sluice ? socket(AF_SLUICE, SOCK_STREAM, 0)
-			: socket(IN6_IS_ADDR_V4MAPPED(&address) ? AF_INET : AF_INET6, SOCK_STREAM, 0);
+	int family = IN6_IS_ADDR_V4MAPPED(&address) ? AF_INET : AF_INET6;
+	int fd = socket(transport->sluice ? AF_SLUICE : family, SOCK_STREAM, protocol);
 
 	if (fd < 0)
 		err(1, "socket");
@@ -61,7 +74,7 @@ static int new_socket(void)
 static socklen_t server_address(struct sockaddr_storage *out)
 {
 	memset(out, 0, sizeof(*out));
-	if (!sluice && IN6_IS_ADDR_V4MAPPED(&address)) {
+	if (!transport->sluice && IN6_IS_ADDR_V4MAPPED(&address)) {
 		struct sockaddr_in *in = (struct sockaddr_in *)out;
 
 		in->sin_family = AF_INET;
@@ -72,7 +85,7 @@ static socklen_t server_address(struct sockaddr_storage *out)
 	/* sockaddr_sluice and sockaddr_in6 have one layout. */
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
 
-	in6->sin6_family = sluice ? AF_SLUICE : AF_INET6;
+	in6->sin6_family = transport->sluice ? AF_SLUICE : AF_INET6;
 	in6->sin6_port = htons(PORT);
 	in6->sin6_addr = address;
 	return sizeof(*in6);
@@ -116,7 +129,7 @@ static int open_connection(void)
 {
 	struct sockaddr_storage to;
 	socklen_t length = server_address(&to);
-	int fd = new_socket();
+	int fd = new_socket(transport->client);
 
 	if (connect(fd, (struct sockaddr *)&to, length))
 		err(1, "connect");
@@ -129,7 +142,7 @@ static int listening(void)
 {
 	struct sockaddr_storage at;
 	socklen_t length = server_address(&at);
-	int fd = new_socket(), on = 1;
+	int fd = new_socket(transport->server), on = 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (bind(fd, (struct sockaddr *)&at, length))
@@ -278,6 +291,7 @@ static pid_t start_server(const char *row, const char *netns)
 	if (pid < 0)
 		err(1, "fork");
 	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (netns)
 			enter(netns);
 		serve(row, ready[1]);
@@ -312,10 +326,12 @@ int main(int argc, char **argv)
 	};
 	struct rlimit files = { 20000, 20000 };
 
-	if (argc < 4 || (strcmp(argv[1], "tcp") && strcmp(argv[1], "sluice")))
-		errx(2, "usage: bench tcp|sluice bulk|roundtrip|connect|memory ADDRESS [NETNS]");
+	for (size_t i = 0; argc >= 4 && i < sizeof(transports) / sizeof(transports[0]); i++)
+		if (!strcmp(transports[i].name, argv[1]))
+			transport = &transports[i];
+	if (!transport)
+		errx(2, "usage: bench tcp|sluice|real|to-tcp|from-tcp bulk|roundtrip|connect|memory ADDRESS [NETNS]");
 	setrlimit(RLIMIT_NOFILE, &files);
-	sluice = !strcmp(argv[1], "sluice");
 	parse_address(argv[3]);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (strcmp(rows[i].name, argv[2]))

@@ -2,7 +2,8 @@
 // Bytes drive one connection: API calls, time, faults, and segments of a peer
 // that keeps to no rule but whose numbers are near the windows, where it
 // matters. After each step every invariant must hold; at the end nothing may
-// be left.
+// be left. What the connection sends is cut into packets and goes nowhere.
+#include "ecn.h"
 #include "input.h"
 #include "sluice.h"
 #include "stack.h"
@@ -39,15 +40,13 @@ private:
 
     Input& in_;
     lab::Simulation sim_;
-    lab::Link wire_;
     lab::Stack stack_;
     Socket* socket_ = nullptr;
+    size_t send_buffer_; // a hundred ranges do what thousands do, sooner
 };
 
-Driver::Driver(Input& in)
-    : in_(in), wire_(sim_, lab::LinkSettings{.delay = 0}), stack_(sim_, "machine")
+Driver::Driver(Input& in) : in_(in), stack_(sim_, "machine")
 {
-    stack_.out = &wire_;
     uint8_t bits = in_.byte();
     sluice_config& c = stack_.config();
     c.sack = bits & 1;
@@ -57,6 +56,7 @@ Driver::Driver(Input& in)
     stack_.cc = sluice_cc_builtin[!!(bits & 16)];
     stack_.mtu = bits & 32 ? 88 : 1500;
     stack_.gso_max = bits & 64 ? 1 : 65535;
+    send_buffer_ = 50u * stack_.mtu;
     if (bits & 128)
         open_passive();
     else
@@ -83,19 +83,27 @@ void Driver::send(HeaderFields f, uint32_t length)
         p.gso_size = static_cast<uint16_t>(length / 2);
         p.gso_segs = static_cast<uint16_t>((length + p.gso_size - 1) / p.gso_size);
     }
+    if (socket_ && conn().ecn.on)
+        p.ecn = in_.byte() & SLUICE_CE;
     stack_.receive(std::move(p));
 }
 
 // A SYN-ACK, or whatever `flags` make of it.
 void Driver::open_active(uint8_t flags)
 {
+    stack_.config().ecn = flags & 32 ? ECN_REQUEST : ECN_ACCEPT;
     socket_ = &stack_.socket();
-    socket_->connect(9);
+    if (flags & 64)
+        socket_->connect_fast(9, std::vector<uint8_t>(in_.byte() * 10u), in_.bit());
+    else
+        socket_->connect(9);
     if (flags & 0x80)
         return; // the steps may answer, or not
-    HeaderFields f = header(SLUICE_SYN | (flags & 1 ? 0 : SLUICE_ACK));
+    HeaderFields f = header(flags & 1 ? SLUICE_SYN : SLUICE_SYN | SLUICE_ACK);
+    if (flags & 32)
+        f.flags |= flags & 1 ? ECN_SETUP : SLUICE_ECE;
     f.seq = 1000;
-    f.ack = conn().snd.nxt.value();
+    f.ack = conn().snd.nxt.value() + (flags & 64 ? in_.byte() * 10u : 0);
     f.mss = flags & 2 ? 1460 : 48;
     f.wscale = flags & 4 ? 7 : -1;
     f.sack_permitted = flags & 8;
@@ -109,14 +117,22 @@ void Driver::open_passive()
     Socket& listener = stack_.socket();
     listener.listen(80);
     uint8_t flags = in_.byte();
-    HeaderFields f = header(SLUICE_SYN);
+    bool early = flags & 64;
+    if (early)
+        stack_.config().fastopen = 0x602;
+    HeaderFields f = header(flags & 32 ? SLUICE_SYN | ECN_SETUP : SLUICE_SYN);
     f.seq = in_.word();
     f.mss = flags & 2 ? 1460 : 48;
     f.wscale = flags & 4 ? 7 : -1;
     f.sack_permitted = flags & 8;
     f.timestamp = flags & 16;
     f.ts_value = 77;
-    send(f, 0);
+    send(f, early ? 1 + in_.byte() * 10u : 0);
+    if (early) {
+        socket_ = listener.accept();
+        must(socket_, "no child of a SYN with data");
+        return;
+    }
     f.seq++;
     f.flags = SLUICE_ACK;
     f.ack = stack_.half_opens.begin()->second.core.iss + 1;
@@ -200,6 +216,11 @@ void Driver::faults()
 {
     lab::Faults& f = stack_.faults;
     uint8_t which = in_.byte();
+    if (which >= 0xf0) {
+        stack_.paces = which & 1;
+        stack_.queued = which & 2 ? 1 << 20 : 0;
+        return;
+    }
     (which % 3 == 0 ? f.deliver : which % 3 == 1 ? f.resize : f.transmit) = 1 + which / 32;
 }
 
@@ -284,6 +305,7 @@ void Driver::check()
 
 void Driver::run()
 {
+    socket_->send_buffer = send_buffer_;
     check();
     for (size_t i = 0; i < most_steps && !in_.empty(); i++) {
         step();
@@ -293,6 +315,7 @@ void Driver::run()
         socket_->close();
     // Nobody answers any more: all must end by itself.
     stack_.faults = {};
+    stack_.queued = 0;
     must(sim_.run_until([&] { return socket_->state() == SLUICE_CLOSED; }, 24 * 3600ull * 1000000),
          "a closed socket's connection goes on without an answer");
     stack_.sockets.clear();

@@ -92,8 +92,8 @@ void offer_to_half_open(lab::Stack& stack, const sluice_segment& s, uint64_t now
     sluice_reply reply{};
     sluice_half_open h;
     lab::Socket& listener = stack.socket();
-    sluice_half_open_init(&h, &listener.conn, &stack.config(), &path, &syn, 65535, s.ack, &reply,
-                          now);
+    sluice_half_open_init(&h, &listener.conn, &stack.config(), &path, &syn, 65535, s.ack, nullptr,
+                          &reply, now);
     check_reply(reply, syn);
     must(reply.header_length, "a SYN without an answer");
     // As it is; and as the answer to what was just sent.

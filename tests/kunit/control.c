@@ -194,10 +194,15 @@ static void each_parameter_is_told_with_its_range(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, get(test, t, p->name), 0);
 		KUNIT_EXPECT_EQ(test, t->messages, 1);
 		KUNIT_EXPECT_EQ(test, nla_get_u64(t->rows[SLUICE_A_VALUE]),
-				sluice_param_read(&fixture_net()->config, p));
+				sluice_param_read(fixture_net(), p));
 		KUNIT_EXPECT_EQ(test, nla_get_u64(t->rows[SLUICE_A_MINIMUM]), p->min);
 		KUNIT_EXPECT_EQ(test, nla_get_u64(t->rows[SLUICE_A_MAXIMUM]), p->max);
-		KUNIT_EXPECT_EQ(test, nla_get_u64(t->rows[SLUICE_A_DEFAULT]), p->standard);
+		KUNIT_EXPECT_EQ(test, nla_get_u64(t->rows[SLUICE_A_DEFAULT]),
+				sluice_param_standard(fixture_net(), p));
+		KUNIT_EXPECT_EQ(test, nla_get_u8(t->rows[SLUICE_A_SOURCE]),
+				sluice_param_sysctl(p) ? SLUICE_SOURCE_SYSCTL :
+							 SLUICE_SOURCE_DEFAULT);
+		KUNIT_EXPECT_EQ(test, !!t->rows[SLUICE_A_SYSCTL], !!sluice_param_sysctl(p));
 	}
 }
 
@@ -245,6 +250,49 @@ static void setting_changes_the_namespace(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fixture_net()->config.syn_retries, 4);
 	KUNIT_EXPECT_EQ(test, get(test, t, "syn_retries"), 0);
 	KUNIT_EXPECT_EQ(test, nla_get_u64(t->rows[SLUICE_A_VALUE]), 4);
+	KUNIT_EXPECT_EQ(test, nla_get_u8(t->rows[SLUICE_A_SOURCE]), SLUICE_SOURCE_SET);
+}
+
+static int reset(struct kunit *test, struct talk *t, const char *name)
+{
+	begin(test, t, SLUICE_CMD_PARAM_RESET, 0);
+	nla_put_string(t->request, SLUICE_A_NAME, name);
+	return ask(test, t);
+}
+
+static void what_was_set_is_taken_back(struct kunit *test)
+{
+	struct talk *t = talk(test);
+
+	fixture_set(test, "syn_retries", 6);
+	fixture_set(test, "time_wait", 60000000);
+	KUNIT_EXPECT_EQ(test, set(test, t, "syn_retries", 4), 0);
+	KUNIT_EXPECT_EQ(test, set(test, t, "time_wait", 5000000), 0);
+	KUNIT_EXPECT_EQ(test, reset(test, t, "syn_retries"), 0);
+	KUNIT_EXPECT_EQ(test, reset(test, t, "time_wait"), 0);
+	KUNIT_EXPECT_EQ(test, fixture_net()->config.syn_retries,
+			init_net.ipv4.sysctl_tcp_syn_retries);
+	KUNIT_EXPECT_EQ(test, fixture_net()->config.time_wait, 60000000);
+	KUNIT_EXPECT_EQ(test, get(test, t, "syn_retries"), 0);
+	KUNIT_EXPECT_EQ(test, nla_get_u8(t->rows[SLUICE_A_SOURCE]), SLUICE_SOURCE_SYSCTL);
+	KUNIT_EXPECT_STREQ(test, nla_data(t->rows[SLUICE_A_SYSCTL]), "net.ipv4.tcp_syn_retries");
+	KUNIT_EXPECT_EQ(test, get(test, t, "time_wait"), 0);
+	KUNIT_EXPECT_EQ(test, nla_get_u8(t->rows[SLUICE_A_SOURCE]), SLUICE_SOURCE_DEFAULT);
+	KUNIT_EXPECT_EQ(test, reset(test, t, "nonesuch"), -ENOENT);
+}
+
+/* delayed_ack_min may stand where its greatest can't follow. */
+static void a_default_that_contradicts_what_is_set_is_refused(struct kunit *test)
+{
+	struct talk *t = talk(test);
+
+	fixture_set(test, "delayed_ack_max", 500000);
+	fixture_set(test, "delayed_ack_min", 400000);
+	KUNIT_EXPECT_EQ(test, reset(test, t, "delayed_ack_max"), -EINVAL);
+	KUNIT_EXPECT_STREQ(test, t->why, "delayed_ack_min would be above delayed_ack_max");
+	KUNIT_EXPECT_EQ(test, fixture_net()->config.delayed_ack_max, 500000);
+	KUNIT_EXPECT_EQ(test, reset(test, t, "delayed_ack_min"), 0);
+	KUNIT_EXPECT_EQ(test, reset(test, t, "delayed_ack_max"), 0);
 }
 
 static void bad_values_are_refused_with_a_reason(struct kunit *test)
@@ -308,6 +356,7 @@ static void without_the_capability_nothing_can_be_set(struct kunit *test)
 	strong = override_creds(weak);
 	KUNIT_EXPECT_EQ(test, set(test, t, "syn_retries", 4), -EPERM);
 	KUNIT_EXPECT_EQ(test, set_string(test, t, "congestion_control", "reno"), -EPERM);
+	KUNIT_EXPECT_EQ(test, reset(test, t, "syn_retries"), -EPERM);
 	KUNIT_EXPECT_EQ(test, get(test, t, "syn_retries"), 0);
 	revert_creds(strong);
 	put_cred(weak);
@@ -333,6 +382,11 @@ static void the_default_algorithm_is_a_parameter_too(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, set(test, t, "congestion_control", 1), -EINVAL);
 	KUNIT_EXPECT_EQ(test, get(test, t, "congestion_control"), 0);
 	KUNIT_EXPECT_STREQ(test, nla_data(t->rows[SLUICE_A_STRING]), "reno");
+	KUNIT_EXPECT_EQ(test, nla_get_u8(t->rows[SLUICE_A_SOURCE]), SLUICE_SOURCE_SET);
+	KUNIT_EXPECT_EQ(test, reset(test, t, "congestion_control"), 0);
+	KUNIT_EXPECT_EQ(test, get(test, t, "congestion_control"), 0);
+	KUNIT_EXPECT_STREQ(test, nla_data(t->rows[SLUICE_A_STRING]), "cubic");
+	KUNIT_EXPECT_EQ(test, nla_get_u8(t->rows[SLUICE_A_SOURCE]), SLUICE_SOURCE_SYSCTL);
 }
 
 /* ---- live connections --------------------------------------------------------------- */
@@ -429,6 +483,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(a_dump_has_a_row_for_each),
 	KUNIT_CASE(names_are_checked),
 	KUNIT_CASE(setting_changes_the_namespace),
+	KUNIT_CASE(what_was_set_is_taken_back),
+	KUNIT_CASE(a_default_that_contradicts_what_is_set_is_refused),
 	KUNIT_CASE(bad_values_are_refused_with_a_reason),
 	KUNIT_CASE(values_of_another_size_are_refused),
 	KUNIT_CASE(what_no_command_knows_is_refused),

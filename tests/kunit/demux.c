@@ -195,13 +195,18 @@ static void only_link_local_addresses_have_a_scope(struct kunit *test)
 #define PORT 5002
 #define LOOPBACK 1	/* interface index of lo */
 
-static struct sock *chosen(struct kunit *test, const char *local, u16 port, int ifindex, u32 spread)
+static struct sock *chosen(struct kunit *test, const char *local, u16 port, int ifindex, u16 remote)
 {
-	struct in6_addr address = fixture_in6(test, local);
+	struct sluice_flow_key key = {
+		.local = fixture_in6(test, local),
+		.local_port = htons(port),
+		.remote_port = htons(remote),
+		.net = &init_net,
+	};
 	struct sock *sk;
 
 	rcu_read_lock();
-	sk = sluice_listener_find(&init_net, &address, port, ifindex, spread);
+	sk = sluice_listener_find(&key, ifindex, NULL, 0);
 	rcu_read_unlock();
 	return sk;
 }
@@ -251,16 +256,17 @@ static void the_more_particular_address_wins(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, chosen(test, "127.0.0.2", PORT, LOOPBACK, 0), any);
 }
 
-static void a_device_wins_over_an_address(struct kunit *test)
+static void an_address_wins_over_a_device_and_that_over_none(struct kunit *test)
 {
 	struct socket *sock = fixture_socket(test, sluice_family);
-	struct sock *exact = listen_at(test, "::1"), *bound;
+	struct sock *exact = listen_at(test, "::1"), *any = listen_at(test, "::"), *bound;
 
 	sock->sk->sk_bound_dev_if = LOOPBACK;
 	bound = listen_with(test, sock, "::");
-	KUNIT_EXPECT_PTR_EQ(test, chosen(test, "::1", PORT, LOOPBACK, 0), bound);
-	KUNIT_EXPECT_PTR_EQ(test, chosen(test, "::1", PORT, LOOPBACK + 1, 0), exact);
-	KUNIT_EXPECT_PTR_EQ(test, chosen(test, "::2", PORT, LOOPBACK + 1, 0), NULL);
+	KUNIT_EXPECT_PTR_EQ(test, chosen(test, "::1", PORT, LOOPBACK, 0), exact);
+	KUNIT_EXPECT_PTR_EQ(test, chosen(test, "::2", PORT, LOOPBACK, 0), bound);
+	KUNIT_EXPECT_PTR_EQ(test, chosen(test, "::2", PORT, LOOPBACK + 1, 0), any);
+	sock->sk->sk_bound_dev_if = 0;
 }
 
 static void ipv6only_listeners_do_not_hear_ipv4(struct kunit *test)
@@ -289,14 +295,18 @@ static void an_ipv4_socket_wins_over_a_dual_one(struct kunit *test)
 
 static void other_namespaces_listeners_are_not_found(struct kunit *test)
 {
-	struct in6_addr address = fixture_in6(test, "::1");
 	struct net *other = kunit_kzalloc(test, sizeof(*other), GFP_KERNEL);
+	struct sluice_flow_key key = {
+		.local = fixture_in6(test, "::1"),
+		.local_port = htons(PORT),
+		.net = other,
+	};
 
 	KUNIT_ASSERT_NOT_NULL(test, other);
 	other->hash_mix = init_net.hash_mix;
 	listen_at(test, "::1");
 	rcu_read_lock();
-	KUNIT_EXPECT_PTR_EQ(test, sluice_listener_find(other, &address, PORT, LOOPBACK, 0), NULL);
+	KUNIT_EXPECT_PTR_EQ(test, sluice_listener_find(&key, LOOPBACK, NULL, 0), NULL);
 	rcu_read_unlock();
 }
 
@@ -312,10 +322,9 @@ static void equals_share_the_syns_evenly(struct kunit *test)
 	for (i = 0; i < EQUALS; i++)
 		sk[i] = listen_at(test, "::1");
 	for (n = 0; n < SYNS; n++) {
-		u32 spread = n * 2654435761u;
-		struct sock *one = chosen(test, "::1", PORT, LOOPBACK, spread);
+		struct sock *one = chosen(test, "::1", PORT, LOOPBACK, n);
 
-		KUNIT_EXPECT_PTR_EQ(test, one, chosen(test, "::1", PORT, LOOPBACK, spread));
+		KUNIT_EXPECT_PTR_EQ(test, one, chosen(test, "::1", PORT, LOOPBACK, n));
 		for (i = 0; i < EQUALS; i++)
 			heard[i] += one == sk[i];
 	}
@@ -323,6 +332,37 @@ static void equals_share_the_syns_evenly(struct kunit *test)
 		KUNIT_EXPECT_GT(test, heard[i], SYNS / EQUALS * 3 / 4);
 		KUNIT_EXPECT_LT(test, heard[i], SYNS / EQUALS * 5 / 4);
 	}
+}
+
+/* They and no other: SO_REUSEPORT alone doesn't make a group. */
+static void equals_are_of_one_kind(struct kunit *test)
+{
+	struct sock *a = listen_at(test, "::1"), *b = listen_at(test, "::1");
+	struct sock *any = listen_at(test, "::");
+	struct socket *only = fixture_socket(test, sluice_family);
+
+	only->sk->sk_ipv6only = 1;
+	listen_with(test, only, "::");
+	KUNIT_EXPECT_PTR_EQ(test, rcu_access_pointer(a->sk_reuseport_cb),
+			    rcu_access_pointer(b->sk_reuseport_cb));
+	KUNIT_EXPECT_PTR_NE(test, rcu_access_pointer(a->sk_reuseport_cb),
+			    rcu_access_pointer(any->sk_reuseport_cb));
+	KUNIT_EXPECT_PTR_NE(test, rcu_access_pointer(only->sk->sk_reuseport_cb),
+			    rcu_access_pointer(any->sk_reuseport_cb));
+}
+
+static void one_whose_cpu_it_is_is_chosen_among_equals(struct kunit *test)
+{
+	struct sock *sk[EQUALS];
+	unsigned int i, n;
+	int cpu = 0;	/* the one that such a kernel has */
+
+	for (i = 0; i < EQUALS; i++)
+		sk[i] = listen_at(test, "::1");
+	KUNIT_ASSERT_EQ(test, sock_setsockopt(sk[2]->sk_socket, SOL_SOCKET, SO_INCOMING_CPU,
+					      KERNEL_SOCKPTR(&cpu), sizeof(cpu)), 0);
+	for (n = 0; n < 100; n++)
+		KUNIT_EXPECT_PTR_EQ(test, chosen(test, "::1", PORT, LOOPBACK, n), sk[2]);
 }
 
 static struct kunit_case cases[] = {
@@ -336,11 +376,13 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(a_listener_hears_its_port_alone),
 	KUNIT_CASE(a_closed_listener_is_not_found),
 	KUNIT_CASE(the_more_particular_address_wins),
-	KUNIT_CASE(a_device_wins_over_an_address),
+	KUNIT_CASE(an_address_wins_over_a_device_and_that_over_none),
 	KUNIT_CASE(ipv6only_listeners_do_not_hear_ipv4),
 	KUNIT_CASE(an_ipv4_socket_wins_over_a_dual_one),
 	KUNIT_CASE(other_namespaces_listeners_are_not_found),
 	KUNIT_CASE(equals_share_the_syns_evenly),
+	KUNIT_CASE(equals_are_of_one_kind),
+	KUNIT_CASE(one_whose_cpu_it_is_is_chosen_among_equals),
 	{ }
 };
 

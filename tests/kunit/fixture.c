@@ -24,13 +24,17 @@ static struct socket *keep(struct kunit *test, struct socket *sock)
 	return sock;
 }
 
-struct socket *fixture_socket(struct kunit *test, int family)
+struct socket *fixture_socket_of(struct kunit *test, int family, int protocol)
 {
-	int protocol = family == sluice_family ? 0 : SLUICE_PROTO_STREAM;
 	struct socket *sock;
 
 	KUNIT_ASSERT_EQ(test, sock_create_kern(&init_net, family, SOCK_STREAM, protocol, &sock), 0);
 	return keep(test, sock);
+}
+
+struct socket *fixture_socket(struct kunit *test, int family)
+{
+	return fixture_socket_of(test, family, family == sluice_family ? 0 : SLUICE_PROTO_STREAM);
 }
 
 void fixture_close(struct kunit *test, struct socket *sock)
@@ -116,22 +120,31 @@ struct sluice_net *fixture_net(void)
 	return sluice_net(&init_net);
 }
 
-static void restore_parameters(void *config)
+struct parameters {
+	struct sluice_config config;
+	DECLARE_BITMAP(overridden, SLUICE_PARAM_BITS);
+};
+
+static void restore_parameters(void *data)
 {
-	fixture_net()->config = *(struct sluice_config *)config;
+	struct parameters *before = data;
+
+	fixture_net()->config = before->config;
+	bitmap_copy(fixture_net()->overridden, before->overridden, SLUICE_PARAM_BITS);
 }
 
 void fixture_set(struct kunit *test, const char *name, u64 value)
 {
-	struct sluice_config *before = kunit_kmalloc(test, sizeof(*before), GFP_KERNEL);
+	struct parameters *before = kunit_kmalloc(test, sizeof(*before), GFP_KERNEL);
 	const struct sluice_param *p = sluice_param_find(name);
 	const char *why;
 
 	KUNIT_ASSERT_NOT_NULL(test, before);
 	KUNIT_ASSERT_NOT_NULL(test, p);
-	*before = fixture_net()->config;
+	before->config = fixture_net()->config;
+	bitmap_copy(before->overridden, fixture_net()->overridden, SLUICE_PARAM_BITS);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, restore_parameters, before), 0);
-	KUNIT_ASSERT_EQ(test, sluice_param_write(&fixture_net()->config, p, value, &why), 0);
+	KUNIT_ASSERT_EQ(test, sluice_param_write(fixture_net(), p, value, &why), 0);
 }
 
 u64 fixture_count(enum sluice_counter which)

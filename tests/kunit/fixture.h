@@ -31,6 +31,8 @@
 
 /* SOCK_STREAM of AF_SLUICE, AF_INET or AF_INET6. */
 struct socket *fixture_socket(struct kunit *test, int family);
+/* The same of any protocol, kernel TCP's too. */
+struct socket *fixture_socket_of(struct kunit *test, int family, int protocol);
 /* Closes it before the test's end. */
 void fixture_close(struct kunit *test, struct socket *sock);
 /* An address for AF_SLUICE sockets; `text` is IPv6 or IPv4. */

@@ -4,9 +4,12 @@
  * segments of the peers are made here, and what the listener sends to them is
  * lost on the way, so that nobody else takes part.
  */
+#include <net/icmp.h>
+
 #include "control.h"
 #include "fixture.h"
 #include "listen.h"
+#include "receive.h"
 
 #define FIRST_PEER 20000
 #define PEER_ISS 1000
@@ -158,6 +161,7 @@ static void syns_beyond_the_limit_are_dropped_and_counted(struct kunit *test)
 	u16 i;
 
 	fixture_set(test, "max_syn_backlog", 20);
+	fixture_set(test, "syncookies", 0);
 	for (i = 0; i < 25; i++)
 		send_syn(test, t, FIRST_PEER + i);
 	KUNIT_EXPECT_EQ(test, count(t), 20);
@@ -165,6 +169,23 @@ static void syns_beyond_the_limit_are_dropped_and_counted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fixture_count(SLUICE_CNT_half_open_overflows) - before, 5);
 	KUNIT_EXPECT_TRUE(test, is_half_open(test, t, FIRST_PEER + 19));
 	KUNIT_EXPECT_FALSE(test, is_half_open(test, t, FIRST_PEER + 20));
+}
+
+static void syns_beyond_the_limit_are_answered_by_cookies(struct kunit *test)
+{
+	struct table *t = listener(test, 1000);
+	u64 before = fixture_count(SLUICE_CNT_cookies_sent);
+	u16 i;
+
+	fixture_set(test, "max_syn_backlog", 2);
+	KUNIT_EXPECT_FALSE(test, sluice_listen_expects_cookies(t->sk));
+	for (i = 0; i < 5; i++)
+		send_syn(test, t, FIRST_PEER + i);
+	KUNIT_EXPECT_EQ(test, count(t), 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&t->syn_acks), 5);
+	KUNIT_EXPECT_EQ(test, fixture_count(SLUICE_CNT_cookies_sent) - before, 3);
+	KUNIT_EXPECT_FALSE(test, is_half_open(test, t, FIRST_PEER + 2));
+	KUNIT_EXPECT_TRUE(test, sluice_listen_expects_cookies(t->sk));
 }
 
 static void a_reset_makes_room_again(struct kunit *test)
@@ -292,7 +313,70 @@ static void closing_a_listener_ends_all_that_hangs_on_it(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&t->resets), 2);
 }
 
+/* A router says this of the SYN-ACK to that peer, or of a segment `ahead` of it. */
+static void complain(struct kunit *test, struct table *t, u16 peer, u8 type, u8 code, u32 ahead)
+{
+	struct sk_buff *skb = alloc_skb(64, GFP_KERNEL);
+	struct sluice_flow_key key = key_of(test, t, peer);
+	struct sluice_half_open_sock *h;
+	struct tcphdr *th;
+	struct iphdr *ip;
+
+	KUNIT_ASSERT_NOT_NULL(test, skb);
+	skb->dev = init_net.loopback_dev;
+	skb_reset_transport_header(skb);
+	skb_put_zero(skb, sizeof(struct icmphdr) + sizeof(*ip) + 8);
+	icmp_hdr(skb)->type = type;
+	icmp_hdr(skb)->code = code;
+	ip = skb_pull(skb, sizeof(struct icmphdr));
+	ip->ihl = 5;
+	ip->saddr = ip->daddr = htonl(INADDR_LOOPBACK);
+	th = (struct tcphdr *)(ip + 1);
+	th->source = htons(t->port);
+	th->dest = htons(peer);
+	rcu_read_lock();
+	local_bh_disable();
+	h = find(&key);
+	th->seq = htonl((h ? h->core.iss : 0) + ahead);
+	sluice_icmp_v4(skb, 0);
+	local_bh_enable();
+	rcu_read_unlock();
+	kfree_skb(skb);
+}
+
+/* As TCP: what may pass doesn't take a peer's place away. */
+static void icmp_ends_what_cannot_arrive(struct kunit *test)
+{
+	static const struct {
+		u8 type, code;
+		u32 ahead;
+		bool stays;
+	} rows[] = {
+		{ ICMP_DEST_UNREACH, ICMP_HOST_UNREACH },
+		{ ICMP_DEST_UNREACH, ICMP_NET_UNREACH },
+		{ ICMP_TIME_EXCEEDED, ICMP_EXC_TTL },
+		{ ICMP_PARAMETERPROB, 0 },
+		{ ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, .ahead = 1, .stays = true },
+		{ ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, .stays = true },
+		{ ICMP_DEST_UNREACH, ICMP_PKT_FILTERED, .stays = true },
+		{ ICMP_SOURCE_QUENCH, 0, .stays = true },
+	};
+	u64 missed = fixture_count(SLUICE_CNT_icmp_out_of_window);
+	struct table *t = listener(test, 10);
+	u16 i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		send_syn(test, t, FIRST_PEER + i);
+		complain(test, t, FIRST_PEER + i, rows[i].type, rows[i].code, rows[i].ahead);
+		KUNIT_EXPECT_EQ_MSG(test, is_half_open(test, t, FIRST_PEER + i), rows[i].stays,
+				    "row %u", i);
+	}
+	KUNIT_EXPECT_EQ(test, fixture_count(SLUICE_CNT_icmp_out_of_window) - missed, 1);
+}
+
 static struct kunit_case cases[] = {
+	KUNIT_CASE(syns_beyond_the_limit_are_answered_by_cookies),
+	KUNIT_CASE(icmp_ends_what_cannot_arrive),
 	KUNIT_CASE(a_syn_is_answered_and_remembered),
 	KUNIT_CASE(syns_beyond_the_limit_are_dropped_and_counted),
 	KUNIT_CASE(a_reset_makes_room_again),

@@ -2,34 +2,40 @@
 /* A namespace's parameters by name, its counters, and its limit of challenge ACKs. */
 #include "fixture.h"
 #include "params.h"
+#include "tuning.h"
 
-static struct sluice_config *fresh(struct kunit *test)
+static struct sluice_net *fresh(struct kunit *test)
 {
-	struct sluice_config *config = kunit_kmalloc(test, sizeof(*config), GFP_KERNEL);
+	struct sluice_net *sn = kunit_kmalloc(test, sizeof(*sn), GFP_KERNEL);
 
-	KUNIT_ASSERT_NOT_NULL(test, config);
-	memset(config, 0xff, sizeof(*config));
-	sluice_params_defaults(config);
-	return config;
+	KUNIT_ASSERT_NOT_NULL(test, sn);
+	memset(sn, 0xff, sizeof(*sn));
+	sn->net = &init_net;
+	sluice_tuning_init(sn);
+	return sn;
 }
 
-static int write(struct sluice_config *config, const char *name, u64 value)
+static int write(struct sluice_net *sn, const char *name, u64 value)
 {
 	const char *why;
 
-	return sluice_param_write(config, sluice_param_find(name), value, &why);
+	return sluice_param_write(sn, sluice_param_find(name), value, &why);
 }
 
 static void defaults_are_the_tables_and_in_range(struct kunit *test)
 {
-	struct sluice_config *config = fresh(test);
+	struct sluice_net *sn = fresh(test);
 	unsigned int i;
 
-	KUNIT_EXPECT_EQ(test, sluice_param_count, sizeof(*config) / sizeof(u64));
+	KUNIT_EXPECT_EQ(test, sluice_param_count, sizeof(sn->config) / sizeof(u64));
 	for (i = 0; i < sluice_param_count; i++) {
 		const struct sluice_param *p = &sluice_params[i];
 
-		KUNIT_EXPECT_EQ_MSG(test, sluice_param_read(config, p), p->standard, "%s", p->name);
+		KUNIT_EXPECT_EQ_MSG(test, sluice_param_read(sn, p), sluice_param_standard(sn, p),
+				    "%s", p->name);
+		if (!sluice_param_sysctl(p))
+			KUNIT_EXPECT_EQ_MSG(test, sluice_param_read(sn, p), p->standard,
+					    "%s", p->name);
 		KUNIT_EXPECT_GE_MSG(test, p->standard, p->min, "%s", p->name);
 		KUNIT_EXPECT_LE_MSG(test, p->standard, p->max, "%s", p->name);
 	}
@@ -54,63 +60,63 @@ static void other_names_are_not_found(struct kunit *test)
 
 static void writing_changes_that_one_alone(struct kunit *test)
 {
-	struct sluice_config *config = fresh(test), *expected = fresh(test);
+	struct sluice_net *sn = fresh(test), *expected = fresh(test);
 
-	KUNIT_EXPECT_EQ(test, write(config, "syn_retries", 3), 0);
-	expected->syn_retries = 3;
-	KUNIT_EXPECT_MEMEQ(test, config, expected, sizeof(*config));
+	KUNIT_EXPECT_EQ(test, write(sn, "syn_retries", 3), 0);
+	expected->config.syn_retries = 3;
+	KUNIT_EXPECT_MEMEQ(test, &sn->config, &expected->config, sizeof(sn->config));
 }
 
 static void values_out_of_range_change_nothing(struct kunit *test)
 {
-	struct sluice_config *config = fresh(test), *expected = fresh(test);
+	struct sluice_net *sn = fresh(test), *expected = fresh(test);
 	unsigned int i;
 
 	for (i = 0; i < sluice_param_count; i++) {
 		const struct sluice_param *p = &sluice_params[i];
 
-		KUNIT_EXPECT_EQ_MSG(test, write(config, p->name, p->max + 1), -ERANGE,
+		KUNIT_EXPECT_EQ_MSG(test, write(sn, p->name, p->max + 1), -ERANGE,
 				    "%s", p->name);
-		KUNIT_EXPECT_EQ_MSG(test, write(config, p->name, U64_MAX), -ERANGE, "%s", p->name);
+		KUNIT_EXPECT_EQ_MSG(test, write(sn, p->name, U64_MAX), -ERANGE, "%s", p->name);
 		if (p->min)
-			KUNIT_EXPECT_EQ_MSG(test, write(config, p->name, p->min - 1), -ERANGE,
+			KUNIT_EXPECT_EQ_MSG(test, write(sn, p->name, p->min - 1), -ERANGE,
 					    "%s", p->name);
 	}
-	KUNIT_EXPECT_MEMEQ(test, config, expected, sizeof(*config));
+	KUNIT_EXPECT_MEMEQ(test, &sn->config, &expected->config, sizeof(sn->config));
 }
 
 /* Widening first, so that no pair contradicts itself on the way. */
 static void both_ends_of_a_range_are_taken(struct kunit *test)
 {
-	struct sluice_config *config = fresh(test);
+	struct sluice_net *sn = fresh(test);
 	unsigned int i;
 
 	for (i = 0; i < sluice_param_count; i++) {
 		const struct sluice_param *p = &sluice_params[i];
 		bool greatest = strstr(p->name, "max");
 
-		KUNIT_EXPECT_EQ_MSG(test, write(config, p->name, greatest ? p->max : p->min), 0,
+		KUNIT_EXPECT_EQ_MSG(test, write(sn, p->name, greatest ? p->max : p->min), 0,
 				    "%s", p->name);
-		KUNIT_EXPECT_EQ_MSG(test, sluice_param_read(config, p),
+		KUNIT_EXPECT_EQ_MSG(test, sluice_param_read(sn, p),
 				    greatest ? p->max : p->min, "%s", p->name);
 	}
 }
 
 static void a_least_above_its_greatest_is_refused_with_a_reason(struct kunit *test)
 {
-	struct sluice_config *config = fresh(test);
+	struct sluice_net *sn = fresh(test);
 	const char *why = NULL;
 
-	KUNIT_ASSERT_EQ(test, write(config, "rto_max", 2000000), 0);
-	KUNIT_EXPECT_EQ(test, sluice_param_write(config, sluice_param_find("rto_min"), 2000001,
+	KUNIT_ASSERT_EQ(test, write(sn, "rto_max", 2000000), 0);
+	KUNIT_EXPECT_EQ(test, sluice_param_write(sn, sluice_param_find("rto_min"), 2000001,
 						 &why), -EINVAL);
 	KUNIT_ASSERT_NOT_NULL(test, why);
 	KUNIT_EXPECT_STREQ(test, why, "rto_min would be above rto_max");
-	KUNIT_EXPECT_EQ(test, config->rto_min, 200000);
-	KUNIT_EXPECT_EQ(test, write(config, "rto_min", 2000000), 0);
-	KUNIT_EXPECT_EQ(test, write(config, "rto_max", 1999999), -EINVAL);
-	KUNIT_EXPECT_EQ(test, write(config, "delayed_ack_min", 200001), -EINVAL);
-	KUNIT_EXPECT_EQ(test, write(config, "reordering", 301), -EINVAL);
+	KUNIT_EXPECT_EQ(test, sn->config.rto_min, 200000);
+	KUNIT_EXPECT_EQ(test, write(sn, "rto_min", 2000000), 0);
+	KUNIT_EXPECT_EQ(test, write(sn, "rto_max", 1999999), -EINVAL);
+	KUNIT_EXPECT_EQ(test, write(sn, "delayed_ack_min", 200001), -EINVAL);
+	KUNIT_EXPECT_EQ(test, write(sn, "reordering", 301), -EINVAL);
 }
 
 /* ---- net.c -------------------------------------------------------------------- */

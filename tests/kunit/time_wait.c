@@ -178,6 +178,37 @@ static void a_newer_syn_takes_its_place(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bind_again(test, &c), 0);
 }
 
+/* A SYN of the peer's that kernel TCP may want: does the TIME_WAIT let it have that? */
+static bool cedes(const struct closed *c, s32 from_rcv_nxt)
+{
+	struct sluice_segment seg = { .flags = SLUICE_SYN };
+	struct sluice_time_wait_sock *tw;
+	bool yes = false;
+
+	rcu_read_lock();
+	tw = find(&c->client);
+	if (tw) {
+		seg.seq = tw->core.rcv_nxt + from_rcv_nxt;
+		yes = sluice_time_wait_cedes(tw, &seg);
+	}
+	rcu_read_unlock();
+	return yes;
+}
+
+static void it_cedes_the_pair_to_nothing_but_a_newer_syn(struct kunit *test)
+{
+	u64 before = fixture_count(SLUICE_CNT_time_wait_reused);
+	struct closed c;
+
+	make_one(test, &c);
+	KUNIT_EXPECT_FALSE(test, cedes(&c, -10000));
+	KUNIT_EXPECT_TRUE(test, waits(&c.client));
+	KUNIT_EXPECT_TRUE(test, cedes(&c, 10000));
+	KUNIT_EXPECT_FALSE(test, waits(&c.client));
+	KUNIT_EXPECT_EQ(test, in_use(), 0);
+	KUNIT_EXPECT_EQ(test, fixture_count(SLUICE_CNT_time_wait_reused), before + 1);
+}
+
 static void only_a_reset_in_sequence_ends_it(struct kunit *test)
 {
 	struct closed c;
@@ -231,9 +262,23 @@ static bool yields(const struct closed *c)
 	bool yes;
 
 	local_bh_disable();
-	yes = sluice_time_wait_yields(&c->client);
+	yes = sluice_time_wait_yields(&c->client, false);
 	local_bh_enable();
 	return yes;
+}
+
+static void it_yields_at_once_to_a_socket_that_is_bound(struct kunit *test)
+{
+	struct closed c;
+	bool yes;
+
+	fixture_set(test, "time_wait_reuse", 0);
+	make_one(test, &c);
+	local_bh_disable();
+	yes = sluice_time_wait_yields(&c.client, true);
+	local_bh_enable();
+	KUNIT_EXPECT_TRUE(test, yes);
+	KUNIT_EXPECT_FALSE(test, waits(&c.client));
 }
 
 static void it_yields_to_connect_after_a_second_with_timestamps(struct kunit *test)
@@ -259,16 +304,31 @@ static void without_timestamps_it_never_yields(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, waits(&c.client));
 }
 
+static void it_yields_only_where_time_wait_reuse_says_so(struct kunit *test)
+{
+	struct closed c;
+
+	make_one(test, &c);
+	msleep(1100);
+	fixture_set(test, "time_wait_reuse", 0);
+	KUNIT_EXPECT_FALSE(test, yields(&c));
+	fixture_set(test, "time_wait_reuse", 2);
+	KUNIT_EXPECT_TRUE(test, yields(&c));
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(who_closes_first_waits_and_keeps_the_port),
 	KUNIT_CASE(it_ends_after_2msl_and_not_before),
 	KUNIT_CASE_SLOW(a_repeated_fin_is_answered_and_begins_2msl_anew),
 	KUNIT_CASE(a_newer_syn_takes_its_place),
+	KUNIT_CASE(it_cedes_the_pair_to_nothing_but_a_newer_syn),
 	KUNIT_CASE(only_a_reset_in_sequence_ends_it),
 	KUNIT_CASE(above_the_limit_there_is_none_and_that_is_counted),
 	KUNIT_CASE(purging_ends_all_of_a_namespace),
+	KUNIT_CASE(it_yields_at_once_to_a_socket_that_is_bound),
 	KUNIT_CASE_SLOW(it_yields_to_connect_after_a_second_with_timestamps),
 	KUNIT_CASE_SLOW(without_timestamps_it_never_yields),
+	KUNIT_CASE_SLOW(it_yields_only_where_time_wait_reuse_says_so),
 	{ }
 };
 

@@ -191,6 +191,34 @@ static void a_timer_that_went_off_gives_its_reference_back(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, fixture_eventually(references(s) == before));
 }
 
+/* On another processor it goes off, and before it is through it is set twice. */
+static void a_timer_set_while_it_goes_off_holds_one_reference(struct kunit *test)
+{
+	struct sluice_sock *s = socket(test);
+	int before = references(s);
+
+	lock_sock(&s->inet.sk);
+	local_bh_disable();	/* no timer goes off yet */
+	arm_locked(s, sluice_now() + 30 * MS);
+	hrtimer_cancel(&s->precise);	/* out of the queue: it runs */
+	arm_locked(s, sluice_now() + 25 * MS);
+	arm_locked(s, sluice_now() + 20 * MS);
+	KUNIT_EXPECT_EQ(test, references(s), before + 1);
+	s->precise.function(&s->precise);
+	KUNIT_EXPECT_TRUE(test, s->timer_missed);
+	KUNIT_EXPECT_EQ(test, references(s), before + 1);
+	hrtimer_cancel(&s->precise);	/* and once more, undisturbed */
+	s->precise.function(&s->precise);
+	KUNIT_EXPECT_EQ(test, references(s), before);
+	arm_locked(s, sluice_now() + 15 * MS);
+	KUNIT_EXPECT_EQ(test, references(s), before + 1);
+	sluice_timer_stop(s);
+	KUNIT_EXPECT_EQ(test, references(s), before);
+	s->timer_missed = false;
+	local_bh_enable();
+	release_sock(&s->inet.sk);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(far_deadlines_take_the_cheap_timer_and_near_ones_the_precise),
 	KUNIT_CASE(a_later_deadline_does_not_touch_the_timer),
@@ -202,6 +230,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(a_deadline_during_a_system_call_is_seen_at_its_end),
 	KUNIT_CASE(each_timer_holds_one_reference_until_stopped),
 	KUNIT_CASE(a_timer_that_went_off_gives_its_reference_back),
+	KUNIT_CASE(a_timer_set_while_it_goes_off_holds_one_reference),
 	{ }
 };
 

@@ -29,6 +29,7 @@ struct Sample {
     uint16_t dport = 40000;
     uint8_t state = 1;
     uint32_t uid = 1000;
+    uint32_t protocol = SLUICE_PROTO_STREAM;
 };
 
 sluice_socket socket_of(const Sample& sample)
@@ -36,6 +37,7 @@ sluice_socket socket_of(const Sample& sample)
     sluice_socket s{};
     s.msg.state = sample.state;
     s.msg.uid = sample.uid;
+    s.msg.id.protocol = sample.protocol;
     s.msg.id.sport = htons(sample.sport);
     s.msg.id.dport = htons(sample.dport);
     put_address(s.msg.id.src, sample.src);
@@ -152,8 +154,20 @@ Test(filter, users)
     expect_match("uid = 0", false);
 }
 
+Test(filter, wires)
+{
+    Sample real;
+    real.protocol = SLUICE_PROTO_TCP;
+    expect_match("wire tcp", true, real);
+    expect_match("wire = native", false, real);
+    expect_match("wire != tcp", false, real);
+    expect_match("wire native", true);
+    expect_match("wire tcp", false);
+}
+
 Test(filter, mistakes_are_named)
 {
+    expect_usage_error([] { parse_filter("wire copper"); }, "native or tcp");
     expect_usage_error([] { parse_filter("foo"); }, "'foo'");
     expect_usage_error([] { parse_filter("sport"); }, "a port is missing");
     expect_usage_error([] { parse_filter("sport ="); }, "a port is missing");

@@ -20,7 +20,7 @@ sluice_socket established()
 {
     sluice_socket s{};
     s.msg.state = 1;
-    s.msg.protocol = 253;
+    s.msg.id.protocol = 253;
     s.msg.inode = 77;
     s.msg.timer = SLUICE_TIMER_RETRANSMIT;
     s.msg.expires = 200;

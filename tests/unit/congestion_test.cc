@@ -13,8 +13,14 @@ namespace
 
 int begun, left;
 
-void count_init(sluice_cc*, sluice_usec) { begun++; }
-void count_release(sluice_cc*) { left++; }
+void count_init(sluice_cc*, sluice_usec)
+{
+    begun++;
+}
+void count_release(sluice_cc*)
+{
+    left++;
+}
 
 const sluice_cc_ops& counting()
 {

@@ -52,7 +52,8 @@ struct HalfOpen : NamespaceFixture {
 
     sluice_segment open(uint32_t isn_after = 0)
     {
-        sluice_half_open_init(&h, &listener, config(), &path, &syn, space, isn_after, &reply, now);
+        sluice_half_open_init(&h, &listener, config(), &path, &syn, space, isn_after, nullptr,
+                              &reply, now);
         return answer();
     }
     // What the reply says; there must be one.
@@ -569,4 +570,81 @@ Test(reset, never_answers_a_reset)
     reply.header_length = 99;
     sluice_reset_reply(&seg, &reply);
     cr_assert_eq(reply.header_length, 0);
+}
+
+// ---- TCP_DEFER_ACCEPT ----
+
+namespace
+{
+
+struct Deferring : HalfOpen {
+    explicit Deferring(uint64_t timeouts)
+    {
+        cr_assert_eq(sluice_conn_set_option(&listener, SLUICE_OPTION_DEFER_ACCEPT, timeouts, now),
+                     0);
+        open();
+    }
+    // Until the timer is due; whether a SYN-ACK goes out then.
+    bool sends_at_deadline()
+    {
+        now = h.deadline;
+        cr_assert_eq(time(), SLUICE_HALF_OPEN_KEEP);
+        return reply.header_length != 0;
+    }
+};
+
+} // namespace
+
+Test(half_open, deferred_accept_waits_for_data)
+{
+    Deferring t(3);
+    t.now += 20000;
+    t.expect_silence(t.third());
+    cr_assert_eq(t.count(SLUICE_CNT_accepts_deferred), 1u);
+    t.now += 700000;
+    sluice_segment data = t.third();
+    data.length = 1;
+    cr_assert_eq(t.give(data), SLUICE_HALF_OPEN_ESTABLISHED);
+    cr_assert_eq(t.now - t.h.sent, 20000u, "the round trip was told by the first ACK");
+}
+
+Test(half_open, deferred_accept_takes_a_fin)
+{
+    Deferring t(3);
+    sluice_segment fin = t.third();
+    fin.flags |= SLUICE_FIN;
+    cr_assert_eq(t.give(fin), SLUICE_HALF_OPEN_ESTABLISHED);
+}
+
+Test(half_open, deferred_accept_asks_again_at_the_end_and_takes_the_answer)
+{
+    Deferring t(3);
+    t.expect_silence(t.third());
+    cr_assert_not(t.sends_at_deadline());
+    t.expect_silence(t.third());
+    cr_assert_not(t.sends_at_deadline());
+    cr_assert(t.sends_at_deadline());
+    cr_assert_eq(t.count(SLUICE_CNT_syn_retrans), 1u);
+    cr_assert_eq(t.give(t.third()), SLUICE_HALF_OPEN_ESTABLISHED);
+}
+
+Test(half_open, deferred_accept_repeats_a_syn_ack_that_nobody_heard)
+{
+    Deferring t(3);
+    cr_assert(t.sends_at_deadline());
+    t.expect_silence(t.third());
+    cr_assert_not(t.sends_at_deadline());
+    cr_assert(t.sends_at_deadline());
+}
+
+Test(half_open, deferred_accept_may_outlast_the_retransmissions)
+{
+    Deferring t(8);
+    t.config()->synack_retries = 2;
+    t.expect_silence(t.third());
+    for (int i = 0; i < 7; i++)
+        cr_assert_not(t.sends_at_deadline());
+    cr_assert(t.sends_at_deadline());
+    t.now = t.h.deadline;
+    cr_assert_eq(t.time(), SLUICE_HALF_OPEN_DROP);
 }

@@ -18,6 +18,32 @@ Test(handshake, both_ends_reach_established)
     cr_assert_eq(server->states.front().second, SLUICE_SYN_RECEIVED);
 }
 
+// TCP_DEFER_ACCEPT of a client
+Test(handshake, who_sends_soon_acknowledges_with_data)
+{
+    for (bool writes : {true, false}) {
+        lab::Pair p;
+        Socket& listener = p.b.socket();
+        listener.listen(80);
+        std::vector<Seen> sent;
+        p.forth.observer = [&](const Packet& packet) { sent.push_back(parse(packet)); };
+        Socket& client = p.a.socket();
+        client.set(SLUICE_OPTION_DEFER_ACCEPT, 3);
+        client.connect(80);
+        p.sim.run_until([&] { return client.connected; }, second);
+        p.sim.run_for(150000);
+        cr_assert_eq(sent.size(), 1, "the SYN alone");
+        if (writes)
+            client.write(pattern(100));
+        else
+            p.sim.run_for(60000);
+        cr_assert_eq(sent.size(), 2);
+        cr_assert_eq(sent[1].data.size(), writes ? 100 : 0);
+        p.sim.run_for(10000);
+        cr_assert(listener.accept());
+    }
+}
+
 Test(handshake, options_are_agreed_upon)
 {
     lab::Pair p;

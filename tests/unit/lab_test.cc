@@ -41,6 +41,7 @@ Seen parse(const Packet& packet)
     Seen s{};
     uint32_t size = static_cast<uint32_t>(packet.bytes.size());
     sluice_segment_parse(packet.bytes.data(), size, size, &s);
+    s.ecn = packet.ecn;
     s.data.assign(packet.bytes.begin() + s.header_length, packet.bytes.end());
     return s;
 }
@@ -92,6 +93,7 @@ void Scripted::raw(HeaderFields f, const Bytes& data)
     uint8_t length = write_header(header, f);
     p.bytes.assign(header, header + length);
     p.bytes.insert(p.bytes.end(), data.begin(), data.end());
+    p.ecn = ecn;
     stack.receive(std::move(p));
 }
 
@@ -110,7 +112,7 @@ void Scripted::open_passive()
     Socket& listener = stack.socket();
     listener.listen(80);
     nxt = isn;
-    send(SLUICE_SYN);
+    send(SLUICE_SYN | setup);
     rcv = last().seq + 1;
     run(rtt);
     send(SLUICE_ACK);
@@ -125,7 +127,7 @@ void Scripted::open_active()
     socket->connect(9);
     rcv = last().seq + 1;
     run(rtt);
-    send(SLUICE_SYN | SLUICE_ACK);
+    send(SLUICE_SYN | SLUICE_ACK | setup);
     sent.clear();
 }
 

@@ -45,9 +45,12 @@ public:
     // and an empty `sent`. mss 0, sack/ts/wscale off: the option is absent.
     void open_passive();
     void open_active();
+    // Flags of the test's SYN or SYN-ACK beside those.
+    uint8_t setup = 0;
 
     // A segment from the test; seq and ack 0 mean what is right now.
-    void send(uint8_t flags, const Bytes& data = {}, int32_t seq_offset = 0, int32_t ack_offset = 0);
+    void send(uint8_t flags, const Bytes& data = {}, int32_t seq_offset = 0,
+              int32_t ack_offset = 0);
     void raw(HeaderFields f, const Bytes& data = {});
     HeaderFields fields(uint8_t flags) const;
     // Acknowledges everything that the machine has sent.
@@ -64,15 +67,16 @@ public:
 
     // The test's side.
     uint32_t isn = 1000000;
-    uint32_t nxt = 0;     // next sequence number of ours
-    uint32_t rcv = 0;     // next one expected from the machine
+    uint32_t nxt = 0; // next sequence number of ours
+    uint32_t rcv = 0; // next one expected from the machine
     uint16_t window = 65535;
     uint16_t mss = 1460;
     int8_t wscale = -1;
     bool sack = false, timestamps = false;
+    uint8_t ecn = SLUICE_NOT_ECT; // of what the test sends
     uint32_t ts_value = 5000, ts_echo = 0;
     std::vector<sluice_sack_block> blocks;
-    uint64_t rtt = 0;     // taken by the handshake
+    uint64_t rtt = 0;   // taken by the handshake
     bool follow = true; // rcv follows what the machine sends
 };
 

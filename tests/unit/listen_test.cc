@@ -58,6 +58,7 @@ Test(listen, syns_beyond_the_half_open_limit_are_dropped_and_served_later)
 {
     lab::Pair p;
     p.b.config().max_syn_backlog = 2;
+    p.b.config().syncookies = 0;
     Socket& listener = p.b.socket();
     listener.listen(80);
     p.back.down = true; // no handshake ends

@@ -86,7 +86,8 @@ Test(scoreboard, agrees_with_a_byte_map)
             case 1: {
                 if (nxt == una)
                     break;
-                uint32_t from = una + random() % (nxt - una), to = from + 1 + random() % (nxt - from);
+                uint32_t from = una + random() % (nxt - una),
+                         to = from + 1 + random() % (nxt - from);
                 uint32_t expected = 0;
                 for (uint32_t k = from; k < to; k++) {
                     expected += model[k] != Sacked;
@@ -137,6 +138,12 @@ Test(scoreboard, agrees_with_a_byte_map)
             for (uint32_t k = una; k < nxt; k++)
                 flight += model[k] == Out || model[k] == Again;
             cr_assert_eq(board.in_flight(nxt - una), flight);
+            uint32_t lost = una;
+            while (lost < nxt && model[lost] != Lost)
+                lost++;
+            uint32_t next = board.next_lost();
+            cr_assert_eq(next == board.size(), lost == nxt);
+            cr_assert(next == board.size() || board[next].start == Sequence(base) + lost);
         }
         board.release(&owner.conn);
     }

@@ -41,7 +41,10 @@ int set(Socket& s, sluice_option option, uint64_t value)
     return sluice_conn_set_option(&s.conn, option, value, s.stack.sim.now());
 }
 
-uint64_t get(const Socket& s, sluice_option option) { return sluice_conn_option(&s.conn, option); }
+uint64_t get(const Socket& s, sluice_option option)
+{
+    return sluice_conn_option(&s.conn, option);
+}
 
 } // namespace
 

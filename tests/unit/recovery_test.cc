@@ -87,6 +87,68 @@ Test(recovery, partial_ack_without_sack_retransmits_the_next_hole)
     cr_assert_eq(peer.sent[0].seq, peer.segment(4));
 }
 
+namespace
+{
+
+// Without SACK, and forty small segments in flight.
+struct SmallInFlight : Scripted {
+    static constexpr uint32_t size = 30, number = 40;
+
+    SmallInFlight()
+    {
+        rtt = 20000;
+        open_passive();
+        first = rcv;
+        socket->set(SLUICE_OPTION_NODELAY, 1);
+        for (uint32_t i = 0; i < number; i++)
+            socket->write(pattern(size, i));
+        cr_assert_eq(data_segments(), number);
+        run(rtt);
+        sent.clear();
+        follow = false;
+    }
+    void acked(uint32_t n)
+    {
+        rcv = first + n * size;
+        ack();
+    }
+    uint32_t first;
+};
+
+} // namespace
+
+Test(recovery, small_segments_go_again_in_one)
+{
+    SmallInFlight peer;
+    for (int i = 0; i < 39; i++)
+        peer.acked(0);
+    cr_assert_eq(peer.sent.size(), 1u, "%zu", peer.sent.size());
+    cr_assert_eq(peer.last().length, peer.size * peer.number);
+    peer.acked(peer.number);
+    cr_assert_eq(peer.socket->info().unacked, 0u);
+}
+
+// Each partial ACK that had the whole flight sent again would bring as many more.
+Test(recovery, partial_acks_of_small_segments_bring_one_segment_each)
+{
+    SmallInFlight peer;
+    for (int i = 0; i < 10; i++)
+        peer.acked(0);
+    for (uint32_t n = 1; n <= 5; n++)
+        for (uint32_t i = 0; i < 8; i++)
+            peer.acked(n);
+    cr_assert_leq(peer.sent.size(), 6u, "%zu", peer.sent.size());
+}
+
+Test(recovery, small_segments_go_again_in_one_after_a_timeout)
+{
+    SmallInFlight peer;
+    peer.run(2 * second);
+    cr_assert_leq(peer.sent.size(), 3u);
+    cr_assert_eq(peer.sent[0].seq, peer.first);
+    cr_assert_eq(peer.sent[0].length, peer.size * peer.number);
+}
+
 Test(recovery, window_is_reduced_once_for_a_flight)
 {
     InFlight peer(true);
@@ -153,6 +215,19 @@ Test(recovery, reordering_does_not_reduce_the_window_for_long)
     double rate = 10000000 * 8e6 / static_cast<double>(p.sim.now() - begin);
     cr_assert_gt(rate, 25e6, "%.1f Mbit/s", rate / 1e6);
     cr_assert_geq(p.a.counter(SLUICE_CNT_reordering_seen), 1);
+}
+
+// Each retransmission that was for nothing makes the reordering window wider,
+// whether or not it belongs to the last episode (RFC 8985 6.2.4).
+Test(recovery, lateness_of_a_round_trip_is_learned)
+{
+    lab::Pair p(11, {.rate = 12500000, .delay = 1000});
+    auto [client, server] = p.connected();
+    int n = 0;
+    p.forth.observer = [&](const Packet&) { p.forth.set.delay = n++ / 10 % 2 ? 3000 : 1000; };
+    cr_assert(transfer(p, *client, *server, pattern(4000000)));
+    cr_assert_geq(p.a.counter(SLUICE_CNT_dsack_in), 1);
+    cr_assert_lt(p.a.counter(SLUICE_CNT_fast_retransmits), 60);
 }
 
 Test(recovery, duplicate_data_is_reported_by_dsack)
@@ -261,6 +336,8 @@ Test(recovery, loss_that_a_probe_repaired_reduces_the_window)
     peer.ack();
     cr_assert_lt(peer.socket->info().cwnd, before);
     cr_assert_lt(peer.socket->info().ssthresh, before);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_loss_probes), 1);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_loss_probe_recoveries), 1);
 }
 
 Test(recovery, needless_probe_reduces_nothing)
@@ -277,6 +354,8 @@ Test(recovery, needless_probe_reduces_nothing)
     peer.rcv += 1460;
     peer.ack();
     cr_assert_eq(peer.socket->info().ssthresh, ~0u);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_loss_probes), 1);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_loss_probe_recoveries), 0);
 }
 
 Test(recovery, duplicate_acks_let_new_segments_out_without_sack)
@@ -289,4 +368,64 @@ Test(recovery, duplicate_acks_let_new_segments_out_without_sack)
     cr_assert_eq(peer.sent.size(), 2);
     cr_assert_eq(peer.sent[0].seq, peer.segment(10));
     cr_assert_eq(peer.sent[1].seq, peer.segment(11));
+}
+
+// What was out when the episode began arrives before its retransmission does.
+Test(recovery, dsack_after_the_episode_undoes_it)
+{
+    InFlight peer(true);
+    uint32_t before = peer.socket->info().cwnd;
+    peer.acked(0, 1, 4);
+    peer.acked(10);
+    cr_assert_eq(peer.socket->info().recovery, SLUICE_REC_OPEN);
+    cr_assert_lt(peer.socket->info().cwnd, before);
+    peer.acked(10, 0, 1);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_spurious_undone), 1);
+    cr_assert_geq(peer.socket->info().cwnd, before);
+    cr_assert_eq(peer.socket->info().ssthresh, ~0u);
+}
+
+// It is the network that duplicated it.
+Test(recovery, dsack_of_what_was_sent_once_undoes_nothing)
+{
+    InFlight peer(true);
+    peer.acked(0, 1, 4);
+    peer.acked(6);
+    cr_assert_eq(peer.socket->info().recovery, SLUICE_REC_RECOVERY);
+    peer.acked(6, 4, 5);
+    peer.acked(10);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_dsack_in), 1);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_spurious_undone), 0);
+}
+
+Test(recovery, retransmission_that_the_host_refused_undoes_nothing)
+{
+    InFlight peer(true);
+    peer.stack.faults.transmit = 1;
+    peer.acked(0, 1, 4);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_transmit_failed), 1);
+    cr_assert_eq(peer.sent.size(), 0);
+    peer.acked(0, 1, 5);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_spurious_undone), 0);
+    cr_assert_eq(peer.sent.front().seq, peer.segment(0));
+}
+
+Test(recovery, dsack_of_an_older_episode_leaves_what_a_probe_reduced)
+{
+    InFlight peer(true);
+    peer.acked(0, 1, 4);
+    peer.acked(10);
+    peer.socket->write(pattern(peer.mss_now()));
+    peer.sent.clear();
+    cr_assert(peer.sim.run_until([&] { return peer.data_segments() > 0; }, second), "a probe");
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_rto_timeouts), 0);
+    peer.acked(11);
+    peer.socket->write(pattern(peer.mss_now()));
+    peer.run(10000);
+    peer.acked(12);
+    uint32_t reduced = peer.socket->info().cwnd;
+    peer.acked(12, 0, 1);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_dsack_in), 1);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_spurious_undone), 0);
+    cr_assert_eq(peer.socket->info().cwnd, reduced);
 }

@@ -56,6 +56,18 @@ Test(retransmit, established_connection_gives_up_as_late_as_linux)
     cr_assert(took >= 924 && took <= 1100, "gave up after %lu s", took);
 }
 
+Test(retransmit, low_least_timeout_gives_up_no_sooner)
+{
+    Scripted peer([](lab::Stack& s) { s.config().rto_min = 1000; });
+    peer.open_passive();
+    peer.socket->write(pattern(100));
+    uint64_t begin = peer.sim.now();
+    peer.sim.run_until([&] { return peer.socket->closed; }, 2000 * second);
+    uint64_t took = (peer.sim.now() - begin) / second;
+    cr_assert_eq(peer.socket->error, 110);
+    cr_assert(took >= 924 && took <= 1100, "gave up after %lu s", took);
+}
+
 Test(retransmit, user_timeout_gives_up_sooner)
 {
     Scripted peer;

@@ -110,13 +110,17 @@ void Soak::choose_link(lab::Link& link)
         set.reorder = std::uniform_real_distribution<>(0, 0.3)(sim().random());
     if (maybe(0.2))
         set.corrupt = std::uniform_real_distribution<>(0, 0.05)(sim().random());
+    if (maybe(0.3))
+        set.mark = std::uniform_real_distribution<>(0, 0.5)(sim().random());
+    if (maybe(0.3))
+        set.mark_queue = static_cast<uint32_t>(logarithmic(1, set.queue));
     char text[200];
     snprintf(
         text, sizeof(text),
         "link rate %.0f delay %lu jitter %lu queue %u loss %.3f burst %.3f dup %.2f reorder %.2f "
-        "corrupt %.3f; ",
+        "corrupt %.3f mark %.2f/%u; ",
         set.rate, set.delay, set.jitter, set.queue, set.loss, set.burst_loss, set.duplicate,
-        set.reorder, set.corrupt);
+        set.reorder, set.corrupt, set.mark, set.mark_queue);
     plan += text;
 }
 
@@ -173,6 +177,8 @@ void Soak::choose_machine(lab::Stack& stack)
     c.dsack = maybe(0.8);
     c.timestamps = maybe(0.7);
     c.window_scaling = maybe(0.8);
+    c.ecn = sim().below(3);
+    c.mtu_probing = sim().below(3);
     c.initial_window = 1 + sim().below(20);
     c.rto_min = maybe(0.3) ? logarithmic(1000, 200000) : c.rto_min;
     c.delayed_ack_min = maybe(0.3) ? logarithmic(1000, 40000) : c.delayed_ack_min;
@@ -186,11 +192,12 @@ void Soak::choose_machine(lab::Stack& stack)
         stack.faults.resize_chance = maybe(0.5) ? 0.3 : 0;
     }
     char text[200];
-    snprintf(text, sizeof(text), "%s: mtu %u gso %u %s%s%s%s%s iw %lu faults %.2f/%.2f/%.2f; ",
+    snprintf(text, sizeof(text),
+             "%s: mtu %u gso %u %s%s%s%s%s ecn %lu probing %lu iw %lu faults %.2f/%.2f/%.2f; ",
              stack.name.c_str(), stack.mtu, stack.gso_max, stack.cc->name, c.sack ? " sack" : "",
              c.dsack ? " dsack" : "", c.timestamps ? " ts" : "", c.window_scaling ? " ws" : "",
-             c.initial_window, stack.faults.transmit_chance, stack.faults.deliver_chance,
-             stack.faults.resize_chance);
+             c.ecn, c.mtu_probing, c.initial_window, stack.faults.transmit_chance,
+             stack.faults.deliver_chance, stack.faults.resize_chance);
     plan += text;
 }
 
@@ -204,6 +211,7 @@ void Soak::choose_habits(Application& app, size_t bytes)
     app.write_most = logarithmic(app.pause / 20 + 50, 100000);
     app.quits = sim().now() + logarithmic(1, 20 * second);
     app.fickle = maybe(0.2);
+    app.urgency = maybe(0.2) ? 0.1 : 0;
     plan += "app writes " + std::to_string(bytes) + " manner " +
             std::to_string(static_cast<int>(app.manner)) + "; ";
 }
@@ -261,9 +269,22 @@ void Soak::connect(Application& client, Application& server, uint16_t port)
         other.set(SLUICE_OPTION_NODELAY, sim().below(2));
         other.set(SLUICE_OPTION_MAXSEG, maybe(0.1) ? 88 + sim().below(1000) : 0);
         other.listen(port);
-        client.socket->connect(port);
+        if (maybe(0.3))
+            connect_fast(client, other, port);
+        else
+            client.socket->connect(port);
     }
     start(client);
+}
+
+// Without a cookie, or asking for one; the listener may not know of it.
+void Soak::connect_fast(Application& client, Socket& listener, uint16_t port)
+{
+    pair_.b.config().fastopen = maybe(0.8) ? 2 : 0;
+    listener.set(SLUICE_OPTION_FASTOPEN, sim().below(3));
+    listener.set(SLUICE_OPTION_FASTOPEN_NO_COOKIE, maybe(0.9));
+    client.written = client.socket->connect_fast(port, client.to_write, maybe(0.8));
+    plan += "fast open with " + std::to_string(client.written) + "; ";
 }
 
 void Soak::accept(lab::Stack& stack)
@@ -271,6 +292,12 @@ void Soak::accept(lab::Stack& stack)
     for (auto& [port, listener] : stack.listeners)
         if (Socket* child = listener->accept()) {
             Application& server = apps_[2u * (port - first_port) + 1];
+            if ((server.socket || server.done) && stack.config().fastopen == 2) {
+                child->abort(); // of a duplicate of the SYN: applications must bear it (RFC
+                                // 7413 2.1)
+                child->close();
+                return;
+            }
             if (server.socket || server.done) {
                 wrong("a second child of one connection");
                 return;
@@ -339,6 +366,8 @@ void Soak::check_end()
             if (app->got != app->to_read.size() || !app->saw_end)
                 wrong("an orderly end got " + std::to_string(app->got) + " of " +
                       std::to_string(app->to_read.size()));
+        if (client.last_mark != server.last_urgent || server.last_mark != client.last_urgent)
+            wrong("an orderly end was told of another urgent byte than the last");
         clean_ends_++;
     }
     for (lab::Stack* s : {&pair_.a, &pair_.b}) {

@@ -26,6 +26,8 @@ struct Application {
     Socket* socket = nullptr;
     Bytes to_write, to_read; // to_read is all that the other end means to write
     size_t written = 0, got = 0;
+    double urgency = 0;                    // chance that a write is urgent
+    size_t last_urgent = 0, last_mark = 0; // behind the last urgent byte; 0: none
     Manner manner = Manner::Orderly;
     uint64_t pause = 1000; // microseconds between two looks at the socket, at most
     size_t read_most = 65536, write_most = 65536;
@@ -43,6 +45,7 @@ private:
     void read();
     void write();
     void change_options();
+    void note_mark();
     void finish();
 };
 
@@ -97,6 +100,7 @@ private:
     void choose_habits(Application& app, size_t bytes);
     void shrink_path(uint32_t mtu);
     void connect(Application& client, Application& server, uint16_t port);
+    void connect_fast(Application& client, Socket& listener, uint16_t port);
     void accept(lab::Stack& stack);
     void check(lab::Stack& stack);
     bool finished() const;

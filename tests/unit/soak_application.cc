@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // The applications of a soak run: they write, read at their pace, change their
 // options, and end as their manner is.
+#include "connection.h"
 #include "soak.h"
 
 namespace sluice::test
@@ -31,9 +32,13 @@ void Application::write()
         return;
     size_t n = std::min<size_t>(to_write.size() - written, 1 + soak->sim().below(write_most));
     auto first = to_write.begin() + static_cast<long>(written);
+    Bytes part(first, first + static_cast<long>(n));
+    bool urgent = soak->sim().chance(urgency);
     size_t taken =
-        socket->write(Bytes(first, first + static_cast<long>(n)), soak->sim().chance(0.1));
+        urgent ? socket->write_urgent(part) : socket->write(part, soak->sim().chance(0.1));
     written += taken;
+    if (urgent && taken)
+        last_urgent = written;
     if (taken)
         progress = soak->sim().now();
 }
@@ -68,8 +73,17 @@ void Application::change_options()
     }
 }
 
+// As offsets, behind the byte.
+void Application::note_mark()
+{
+    Sequence first = of(&socket->conn).rcv.irs + 1;
+    if (!socket->marks.empty())
+        last_mark = Sequence(socket->marks.back()) + 1 - first;
+}
+
 void Application::finish()
 {
+    note_mark();
     done = true;
     error = socket->error;
     saw_end = socket->fin;

@@ -13,13 +13,13 @@ namespace
 {
 
 enum Event {
-    Ack,       // acknowledges all that we sent, our FIN too
-    Fin,       // the peer's FIN, which doesn't acknowledge ours
-    FinAck,    // the peer's FIN, which does
-    FinAgain,  // a repetition of the FIN that brought us here
-    Rst,       // exactly in sequence
-    Syn,       // inside the window
-    Data,      // ten bytes in sequence
+    Ack,      // acknowledges all that we sent, our FIN too
+    Fin,      // the peer's FIN, which doesn't acknowledge ours
+    FinAck,   // the peer's FIN, which does
+    FinAgain, // a repetition of the FIN that brought us here
+    Rst,      // exactly in sequence
+    Syn,      // inside the window
+    Data,     // ten bytes in sequence
     Shutdown,
     Abort,
 };
@@ -99,7 +99,10 @@ const Row table[] = {
 };
 
 // The peer's SYN of a simultaneous open.
-void their_syn(Scripted& peer) { peer.send(SLUICE_SYN); }
+void their_syn(Scripted& peer)
+{
+    peer.send(SLUICE_SYN);
+}
 
 void reach(Scripted& peer, sluice_state state)
 {
@@ -178,8 +181,8 @@ std::string answers(const Scripted& peer)
     std::string text;
     for (const Seen& s : peer.sent) {
         text += text.empty() ? "" : " ";
-        for (auto [flag, letter] : {std::pair{SLUICE_SYN, 'S'}, {SLUICE_FIN, 'F'}, {SLUICE_RST, 'R'},
-                                    {SLUICE_ACK, 'A'}})
+        for (auto [flag, letter] :
+             {std::pair{SLUICE_SYN, 'S'}, {SLUICE_FIN, 'F'}, {SLUICE_RST, 'R'}, {SLUICE_ACK, 'A'}})
             if (s.flags & flag)
                 text += letter;
     }
@@ -197,8 +200,9 @@ Test(state, every_event_leads_where_rfc9293_says)
         int at = static_cast<int>(&row - table);
         cr_expect_eq(peer.socket->state(), row.next, "row %d: state %d, event %d: %d, not %d", at,
                      row.state, row.event, peer.socket->state(), row.next);
-        cr_expect_eq(answers(peer), row.answer, "row %d: state %d, event %d: answers '%s', not '%s'",
-                     at, row.state, row.event, answers(peer).c_str(), row.answer);
+        cr_expect_eq(answers(peer), row.answer,
+                     "row %d: state %d, event %d: answers '%s', not '%s'", at, row.state, row.event,
+                     answers(peer).c_str(), row.answer);
         cr_expect_eq(peer.socket->time_wait, row.time_wait, "row %d: TIME_WAIT", at);
         cr_expect_eq(peer.socket->error, row.error, "row %d: error %d", at, peer.socket->error);
     }

@@ -78,6 +78,7 @@ struct TimeWait : NamespaceFixture {
     }
     void expect_new_syn(const sluice_segment& seg)
     {
+        cr_assert(sluice_time_wait_reusable(&t, &seg, now));
         cr_assert_eq(give(seg), SLUICE_TIME_WAIT_NEW_SYN);
         cr_assert_eq(reply.header_length, 0);
     }
@@ -165,6 +166,15 @@ Test(time_wait, rst_exactly_in_sequence_ends_it)
     cr_assert_eq(t.count(SLUICE_CNT_resets_in), 1u);
 }
 
+Test(time_wait, rst_is_ignored_where_rfc_1337_says_so)
+{
+    TimeWait t;
+    t.config()->rfc1337 = 1;
+    t.expect_silence(t.segment(SLUICE_RST));
+    cr_assert_eq(t.count(SLUICE_CNT_resets_in), 1u);
+    cr_assert_eq(t.count(SLUICE_CNT_time_wait_kills), 0u);
+}
+
 Test(time_wait, rst_elsewhere_is_ignored)
 {
     TimeWait t;
@@ -203,6 +213,21 @@ Test(time_wait, old_duplicate_syn_is_refused)
     t.t.timestamp_ok = false;
     t.expect_ack(t.segment(SLUICE_SYN, 0));
     cr_assert_eq(t.count(SLUICE_CNT_time_wait_reused), 0u);
+}
+
+Test(time_wait, asking_whether_a_segment_begins_anew_changes_nothing)
+{
+    TimeWait t;
+    sluice_usec deadline = t.t.deadline;
+    for (int flags : std::initializer_list<int>{SLUICE_RST, SLUICE_ACK, SLUICE_FIN | SLUICE_ACK,
+                                                SLUICE_SYN | SLUICE_ACK, SLUICE_SYN | SLUICE_RST}) {
+        sluice_segment seg = t.segment(flags, 1);
+        cr_assert_not(sluice_time_wait_reusable(&t.t, &seg, t.now));
+    }
+    sluice_segment syn = t.segment(SLUICE_SYN, 1);
+    cr_assert(sluice_time_wait_reusable(&t.t, &syn, t.now));
+    cr_assert_eq(t.count(SLUICE_CNT_time_wait_reused), 0u);
+    cr_assert_eq(t.t.deadline, deadline);
 }
 
 Test(time_wait, repeated_old_syns_are_not_each_answered)

@@ -136,7 +136,8 @@ Test(window, right_edge_never_moves_left)
         Seen s = parse(packet);
         if (s.flags & SLUICE_SYN || !(s.flags & SLUICE_ACK))
             return;
-        uint32_t scale = p.b.connections.empty() ? 0 : p.b.connections.begin()->second->info().rcv_wscale;
+        uint32_t scale =
+            p.b.connections.empty() ? 0 : p.b.connections.begin()->second->info().rcv_wscale;
         uint32_t now = s.ack + (s.window << scale);
         if (!first && static_cast<int32_t>(now - edge) < 0)
             shrunk = true;

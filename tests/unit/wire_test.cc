@@ -162,6 +162,7 @@ Test(wire, what_is_written_is_read_back)
                 : random() & (SLUICE_ACK | SLUICE_FIN | SLUICE_PSH | SLUICE_ECE | SLUICE_CWR));
         f.window = static_cast<uint16_t>(random());
         f.timestamp = random() % 2;
+        f.urgent = static_cast<uint16_t>(random());
         f.ts_value = static_cast<uint32_t>(random());
         f.ts_echo = static_cast<uint32_t>(random());
         if (syn) {
@@ -179,7 +180,7 @@ Test(wire, what_is_written_is_read_back)
         cr_assert_eq(s.ack, f.ack);
         cr_assert_eq(s.flags, f.flags);
         cr_assert_eq(s.window, f.window);
-        cr_assert_eq(s.urgent, 0);
+        cr_assert_eq(s.urgent, f.urgent);
         cr_assert_eq(s.length, 0u);
         cr_assert_eq(s.bad_option, false);
         cr_assert_eq(s.mss, f.mss);

@@ -14,6 +14,7 @@ namespace
 
 constexpr size_t most_bytes = 65535;
 constexpr uint8_t last_flags = SLUICE_PSH | SLUICE_FIN;
+constexpr uint8_t first_flags = SLUICE_CWR;
 
 size_t header_length(const Packet& p)
 {
@@ -30,7 +31,7 @@ bool may_be_held(const Packet& p)
 {
     size_t header = header_length(p);
     return header >= HEADER_MIN && p.bytes.size() > header && !p.corrupted &&
-           (p.bytes[13] & ~SLUICE_PSH) == SLUICE_ACK;
+           (p.bytes[13] & ~(SLUICE_PSH | SLUICE_ECE | SLUICE_CWR)) == SLUICE_ACK;
 }
 
 bool same_header(const Packet& a, const Packet& b)
@@ -39,7 +40,8 @@ bool same_header(const Packet& a, const Packet& b)
     return header_length(b) == header && a.ecn == b.ecn &&
            std::equal(a.bytes.begin(), a.bytes.begin() + 4, b.bytes.begin()) &&          // ports
            std::equal(a.bytes.begin() + 8, a.bytes.begin() + 13, b.bytes.begin() + 8) && // ack
-           ((a.bytes[13] ^ b.bytes[13]) & ~last_flags) == 0 &&
+           !(b.bytes[13] & first_flags) &&
+           ((a.bytes[13] ^ b.bytes[13]) & ~(last_flags | first_flags)) == 0 &&
            std::equal(a.bytes.begin() + HEADER_MIN, a.bytes.begin() + static_cast<long>(header),
                       b.bytes.begin() + HEADER_MIN);
 }

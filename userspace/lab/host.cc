@@ -47,6 +47,8 @@ Packet cut(const Socket& s, const sluice_transmission& t, uint32_t from, uint32_
     store32(&p.bytes[4], load32(&p.bytes[4]) + from);
     if (from + length < t.length)
         p.bytes[13] &= static_cast<uint8_t>(~(SLUICE_FIN | SLUICE_PSH));
+    if (from)
+        p.bytes[13] &= static_cast<uint8_t>(~SLUICE_CWR);
     auto first = s.sent_bytes.begin() + t.offset + from;
     p.bytes.insert(p.bytes.end(), first, first + length);
     return p;
@@ -65,6 +67,10 @@ bool sluice_host_transmit(sluice_conn* c, const sluice_transmission* t)
         broken(s, "transmission beyond the send buffer");
     if (t->length && !t->mss)
         broken(s, "payload without a segment size");
+    if (t->length > t->mss && (t->header[13] & SLUICE_URG))
+        broken(s, "segments that would share an urgent pointer");
+    if (!s.stack.out)
+        return true;
     uint32_t done = 0;
     do {
         uint32_t length = std::min(t->mss, t->length - done);
@@ -80,10 +86,19 @@ bool sluice_host_transmit(sluice_conn* c, const sluice_transmission* t)
                      parsed.ack, parsed.length, parsed.window);
             s.stack.log->push_back(line);
         }
-        if (s.stack.out)
-            s.stack.out->send(std::move(p));
+        s.stack.out->send(std::move(p));
     } while (done < t->length);
     return true;
+}
+
+bool sluice_host_paces(const sluice_conn* c)
+{
+    return socket_of(const_cast<sluice_conn*>(c)).stack.paces;
+}
+
+uint32_t sluice_host_queued(const sluice_conn* c)
+{
+    return socket_of(const_cast<sluice_conn*>(c)).stack.queued;
 }
 
 bool sluice_host_deliver(sluice_conn* c, sluice_segment* seg, uint32_t skip, uint32_t length,
@@ -123,6 +138,45 @@ void sluice_host_join(sluice_conn* c, uint32_t up_to)
         s.held_bytes -= first->second.size();
         s.held.erase(first);
     }
+}
+
+uint32_t sluice_host_urgent(sluice_conn* c, uint32_t position)
+{
+    socket_of(c).marks.push_back(position);
+    return 0;
+}
+
+void sluice_host_fastopen_cookie(const sluice_conn* c, const sluice_path* path, unsigned which,
+                                 sluice_fastopen_cookie* cookie)
+{
+    const Stack& stack = socket_of(const_cast<sluice_conn*>(c)).stack;
+    struct {
+        uint8_t remote[16];
+        uint64_t key;
+    } hashed;
+    cookie->length = 0;
+    hashed.key = stack.fastopen_keys.at(which);
+    if (!hashed.key)
+        return;
+    memcpy(hashed.remote, path->remote, sizeof(hashed.remote));
+    uint64_t value = sluice_host_keyed_hash(&hashed, sizeof(hashed));
+    memcpy(cookie->bytes, &value, sizeof(value));
+    cookie->length = sizeof(value);
+}
+
+void sluice_host_fastopen_learned(sluice_conn* c, const sluice_fastopen_cookie* cookie,
+                                  uint16_t mss)
+{
+    Stack& stack = socket_of(c).stack;
+    if (cookie->length)
+        stack.fastopen_cookie = *cookie;
+    if (mss)
+        stack.fastopen_mss = mss;
+}
+
+void sluice_host_fastopen_lost(sluice_conn* c)
+{
+    socket_of(c).stack.fastopen_lost++;
 }
 
 void sluice_host_drop_held(sluice_conn* c)
@@ -178,9 +232,15 @@ void sluice_host_state(sluice_conn* c, sluice_state from, sluice_state to)
     }
 }
 
-void sluice_host_fail(sluice_conn* c, int error) { socket_of(c).error = error; }
+void sluice_host_fail(sluice_conn* c, int error)
+{
+    socket_of(c).error = error;
+}
 
-void sluice_host_soft_error(sluice_conn* c, int error) { socket_of(c).soft_error = error; }
+void sluice_host_soft_error(sluice_conn* c, int error)
+{
+    socket_of(c).soft_error = error;
+}
 
 void sluice_host_time_wait(sluice_conn* c, const sluice_time_wait* t)
 {

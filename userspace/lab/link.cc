@@ -2,6 +2,8 @@
 // The path's behaviour.
 #include "link.h"
 
+#include "host.h"
+
 namespace sluice::lab
 {
 
@@ -9,7 +11,7 @@ namespace
 {
 constexpr uint32_t ip_header = 20;
 constexpr uint64_t burst_length = 100000; // microseconds
-}
+} // namespace
 
 void Link::deliver(Packet packet, uint64_t when)
 {
@@ -17,6 +19,14 @@ void Link::deliver(Packet packet, uint64_t when)
         if (receiver)
             receiver(std::move(p));
     });
+}
+
+bool Link::marks(const Packet& packet)
+{
+    if (packet.ecn != SLUICE_ECT_0 && packet.ecn != SLUICE_ECT_1)
+        return false;
+    return (set.mark_queue && *waiting_ >= set.mark_queue) || (congested && congested(packet)) ||
+           sim_.chance(set.mark);
 }
 
 void Link::send(Packet packet)
@@ -37,6 +47,10 @@ void Link::send(Packet packet)
         if (mourner)
             mourner(packet);
         return;
+    }
+    if (marks(packet)) {
+        packet.ecn = SLUICE_CE;
+        marked++;
     }
     uint64_t leaves = sim_.now();
     if (set.rate > 0) {

@@ -30,6 +30,21 @@ void Socket::connect(uint16_t port, uint16_t local)
     sluice_conn_connect(&conn, &p, stack.sim.now());
 }
 
+size_t Socket::connect_fast(uint16_t port, const std::vector<uint8_t>& bytes, bool free)
+{
+    local_port = stack.next_port++;
+    remote_port = port;
+    stack.connections[{local_port, remote_port}] = this;
+    sluice_path p = stack.path(local_port, remote_port);
+    size_t n = 0;
+    if (free || stack.fastopen_cookie.length)
+        n = std::min<size_t>(bytes.size(), sluice_fastopen_room(&p, stack.fastopen_mss));
+    sent_bytes.assign(bytes.begin(), bytes.begin() + static_cast<long>(n));
+    sluice_conn_connect_fast(&conn, &p, static_cast<uint32_t>(n),
+                             free ? nullptr : &stack.fastopen_cookie, stack.sim.now());
+    return n;
+}
+
 void Socket::listen(uint16_t port, uint32_t most)
 {
     local_port = port;
@@ -58,6 +73,16 @@ size_t Socket::write(const std::vector<uint8_t>& bytes, bool more)
     return n;
 }
 
+size_t Socket::write_urgent(const std::vector<uint8_t>& bytes)
+{
+    size_t n = std::min(bytes.size(), send_room());
+    if (!n || sluice_conn_write_closed(&conn) || closed)
+        return 0;
+    sent_bytes.insert(sent_bytes.end(), bytes.begin(), bytes.begin() + static_cast<long>(n));
+    sluice_conn_written_urgent(&conn, static_cast<uint32_t>(n), stack.sim.now());
+    return n;
+}
+
 std::vector<uint8_t> Socket::read(size_t most)
 {
     size_t n = std::min(most, received.size());
@@ -68,7 +93,10 @@ std::vector<uint8_t> Socket::read(size_t most)
     return bytes;
 }
 
-void Socket::shutdown() { sluice_conn_shutdown(&conn, stack.sim.now()); }
+void Socket::shutdown()
+{
+    sluice_conn_shutdown(&conn, stack.sim.now());
+}
 
 void Socket::close()
 {
@@ -86,7 +114,10 @@ void Socket::close()
     sluice_conn_close(&conn, unread, stack.sim.now());
 }
 
-void Socket::abort() { sluice_conn_abort(&conn, stack.sim.now()); }
+void Socket::abort()
+{
+    sluice_conn_abort(&conn, stack.sim.now());
+}
 
 void Socket::set(sluice_option option, uint64_t value)
 {

@@ -84,8 +84,9 @@ void Stack::note(const char* way, const Packet& packet)
         return;
     char line[256];
     snprintf(line, sizeof(line), "%12.6f %s %s %s seq %u ack %u len %u win %u ts %u/%u sack %u%s",
-             sim.now() / 1e6, name.c_str(), way, flags_text(s.flags).c_str(), s.seq, s.ack, s.length,
-             s.window, s.ts_value, s.ts_echo, s.sack_count, packet.corrupted ? " CORRUPT" : "");
+             sim.now() / 1e6, name.c_str(), way, flags_text(s.flags).c_str(), s.seq, s.ack,
+             s.length, s.window, s.ts_value, s.ts_echo, s.sack_count,
+             packet.corrupted ? " CORRUPT" : "");
     log->push_back(line);
 }
 
@@ -127,10 +128,13 @@ void Stack::receive(Packet packet)
     if (time_waits.count(pair) && to_time_wait(pair, seg))
         return;
     auto l = listeners.find(seg.destination);
-    if (l != listeners.end() && (seg.flags & (SLUICE_SYN | SLUICE_ACK | SLUICE_RST)) == SLUICE_SYN) {
+    uint8_t kind = seg.flags & (SLUICE_SYN | SLUICE_ACK | SLUICE_RST);
+    if (l != listeners.end() && kind == SLUICE_SYN) {
         to_listener(*l->second, pair, seg, 0);
         return;
     }
+    if (l != listeners.end() && kind == SLUICE_ACK && take_cookie(*l->second, pair, seg))
+        return;
     sluice_host_count(&space.config, SLUICE_CNT_no_socket, 1);
     sluice_reply reply{};
     sluice_reset_reply(&seg, &reply);
@@ -143,19 +147,90 @@ void Stack::to_listener(Socket& listener, Pair pair, sluice_segment& seg, uint32
         sluice_host_count(&space.config, SLUICE_CNT_listen_overflows, 1);
         return;
     }
-    if (half_opens.size() >= config().max_syn_backlog) {
+    sluice_path p = path(pair.first, pair.second);
+    uint32_t buffer = static_cast<uint32_t>(listener.receive_buffer);
+    sluice_reply reply{};
+    bool full = half_opens.size() >= config().max_syn_backlog;
+    if (!isn_after && (config().syncookies == 2 || (config().syncookies && full))) {
+        cookies_sent = true;
+        sluice_cookie_answer(&listener.conn, &space.config, &p, &seg, buffer, &reply, sim.now());
+        transmit(reply);
+        return;
+    }
+    if (full) {
         sluice_host_count(&space.config, SLUICE_CNT_half_open_overflows, 1);
         return;
     }
+    sluice_fastopen_cookie grant;
+    bool early = sluice_fastopen_judge(&listener.conn, &space.config, &p, &seg, &grant);
+    if ((early || grant.length) && !room_for_early(listener)) {
+        sluice_host_count(&space.config, SLUICE_CNT_fastopen_overflows, 1);
+        early = false;
+        grant.length = 0;
+    }
     HalfOpen& h = half_opens[pair];
     h.listener = &listener;
-    sluice_path p = path(pair.first, pair.second);
-    sluice_reply reply{};
-    sluice_half_open_init(&h.core, &listener.conn, &space.config, &p, &seg,
-                          static_cast<uint32_t>(listener.receive_buffer), isn_after, &reply,
-                          sim.now());
+    sluice_half_open_init(&h.core, &listener.conn, &space.config, &p, &seg, buffer, isn_after,
+                          &grant, early ? nullptr : &reply, sim.now());
     transmit(reply);
+    if (!early) {
+        arm_half_open(pair);
+        return;
+    }
+    Socket& child = child_of(listener, pair, sluice_half_open(h.core));
+    sluice_conn_accept_early(&child.conn, &seg, grant.length ? &grant : nullptr, sim.now());
+    if (listener.on_event)
+        listener.on_event(listener);
+}
+
+bool Stack::room_for_early(const Socket& listener) const
+{
+    uint64_t early = 0;
+    for (const Socket& s : sockets)
+        early += s.listener == &listener && sluice_conn_open_early(&s.conn);
+    return early < sluice_conn_option(&listener.conn, SLUICE_OPTION_FASTOPEN) ||
+           (space.config.fastopen & 0x400);
+}
+
+// In the place of its half-open connection, and in the accept queue.
+Socket& Stack::child_of(Socket& listener, Pair pair, const sluice_half_open& h)
+{
+    Socket& child = socket();
+    child.local_port = pair.first;
+    child.remote_port = pair.second;
+    child.send_buffer = listener.send_buffer;
+    child.receive_buffer = listener.receive_buffer;
+    child.on_event = listener.on_event;
+    child.listener = &listener;
+    sluice_conn_inherit(&child.conn, &listener.conn);
+    sluice_path p = path(pair.first, pair.second);
+    half_opens.erase(pair);
+    connections[pair] = &child;
+    sluice_conn_accept(&child.conn, &h, &p, sim.now());
+    child.queued = true;
+    listener.ready.push_back(&child);
+    return child;
+}
+
+// False: the ACK holds no cookie of ours.
+bool Stack::take_cookie(Socket& listener, Pair pair, sluice_segment& seg)
+{
+    sluice_half_open core;
+    sluice_path p = path(pair.first, pair.second);
+    if (!cookies_sent)
+        return false;
+    if (!sluice_cookie_open(&core, &listener.conn, &space.config, &p, &seg,
+                            static_cast<uint32_t>(listener.receive_buffer), sim.now())) {
+        sluice_host_count(&space.config, SLUICE_CNT_cookies_failed, 1);
+        return false;
+    }
+    sluice_host_count(&space.config, SLUICE_CNT_cookies_received, 1);
+    HalfOpen& h = half_opens[pair];
+    h.listener = &listener;
+    h.core = core;
     arm_half_open(pair);
+    to_half_open(pair, seg);
+    return true;
 }
 
 void Stack::to_half_open(Pair pair, sluice_segment& seg)
@@ -179,20 +254,7 @@ void Stack::to_half_open(Pair pair, sluice_segment& seg)
         h.core.acked_but_full = true;
         return;
     }
-    Socket& child = socket();
-    child.local_port = pair.first;
-    child.remote_port = pair.second;
-    child.send_buffer = listener->send_buffer;
-    child.receive_buffer = listener->receive_buffer;
-    child.on_event = listener->on_event;
-    sluice_conn_inherit(&child.conn, &listener->conn);
-    sluice_path p = path(pair.first, pair.second);
-    sluice_half_open core = h.core;
-    half_opens.erase(pair);
-    connections[pair] = &child;
-    sluice_conn_accept(&child.conn, &core, &p, sim.now());
-    child.queued = true;
-    listener->ready.push_back(&child);
+    Socket& child = child_of(*listener, pair, sluice_half_open(h.core));
     sluice_conn_segment(&child.conn, &seg, sim.now());
     if (listener->on_event)
         listener->on_event(*listener);
@@ -222,8 +284,8 @@ bool Stack::to_time_wait(Pair pair, sluice_segment& seg)
     TimeWait& t = time_waits[pair];
     sluice_reply reply{};
     uint32_t isn_after = 0;
-    sluice_time_wait_result r = sluice_time_wait_segment(&t.core, &space.config, &seg, &reply,
-                                                         &isn_after, sim.now());
+    sluice_time_wait_result r =
+        sluice_time_wait_segment(&t.core, &space.config, &seg, &reply, &isn_after, sim.now());
     transmit(reply);
     if (r == SLUICE_TIME_WAIT_KEEP) {
         arm_time_wait(pair);
@@ -264,8 +326,8 @@ void Stack::collect()
 }
 
 Pair::Pair(uint64_t seed, LinkSettings settings)
-    : sim(seed), forth(sim, settings), back(sim, settings), into_a(sim), into_b(sim),
-      a(sim, "a"), b(sim, "b")
+    : sim(seed), forth(sim, settings), back(sim, settings), into_a(sim), into_b(sim), a(sim, "a"),
+      b(sim, "b")
 {
     a.out = &forth;
     b.out = &back;

@@ -4,8 +4,8 @@
 #ifndef SLUICE_LAB_STACK_H
 #define SLUICE_LAB_STACK_H
 
-#include <deque>
 #include <array>
+#include <deque>
 #include <list>
 #include <map>
 #include <string>
@@ -37,10 +37,15 @@ public:
 
     // local 0: the next free one.
     void connect(uint16_t remote_port, uint16_t local = 0);
+    // By TCP Fast Open: with data, if there is a cookie (or `free` of one), or
+    // asking for one. Returns how many bytes went with the SYN; the rest is still
+    // the caller's.
+    size_t connect_fast(uint16_t remote_port, const std::vector<uint8_t>& bytes, bool free = false);
     void listen(uint16_t port, uint32_t backlog = 128);
     Socket* accept(); // nullptr: nothing there
     // Takes what fits the send buffer; returns how much.
     size_t write(const std::vector<uint8_t>& bytes, bool more = false);
+    size_t write_urgent(const std::vector<uint8_t>& bytes); // the last byte taken is
     std::vector<uint8_t> read(size_t most);
     void shutdown();
     // The application is done with it; the stack keeps it while it must.
@@ -51,7 +56,10 @@ public:
     sluice_state state() const { return sluice_conn_state(&conn); }
     sluice_info info() const;
     size_t readable() const { return received.size(); }
-    size_t send_room() const { return sent_bytes.size() < send_buffer ? send_buffer - sent_bytes.size() : 0; }
+    size_t send_room() const
+    {
+        return sent_bytes.size() < send_buffer ? send_buffer - sent_bytes.size() : 0;
+    }
     bool end_of_input() const { return fin && received.empty(); }
 
     Stack& stack;
@@ -69,6 +77,7 @@ public:
     std::deque<uint8_t> received;
     std::map<uint32_t, std::vector<uint8_t>> held;
     size_t held_bytes = 0;
+    std::vector<uint32_t> marks; // of urgent bytes, sequence numbers as they were told
     uint64_t armed = 0;
     uint64_t timer_generation = 0;
     uint32_t wanted_send_buffer = 0, wanted_receive_buffer = 0;
@@ -77,7 +86,8 @@ public:
     bool listening = false;
     uint32_t backlog = 0;
     std::deque<Socket*> ready;
-    bool queued = false; // in a listener's accept queue
+    bool queued = false;        // in a listener's accept queue
+    Socket* listener = nullptr; // whose child this is
 
     // Events that are still to come hold it, and find nullptr once this is gone.
     std::shared_ptr<Socket*> self = std::make_shared<Socket*>(this);
@@ -116,7 +126,9 @@ public:
     Link* out = nullptr;
     uint16_t mtu = 1500;
     uint32_t gso_max = 65535;
-    bool ipv4 = false; // addresses are v4-mapped
+    bool paces = false;  // some queueing discipline does
+    uint32_t queued = 0; // bytes of each connection in this host's queues
+    bool ipv4 = false;   // addresses are v4-mapped
     const sluice_cc_ops* cc = sluice_cc_builtin[0];
     Faults faults;
     bool check_invariants = true;
@@ -124,6 +136,11 @@ public:
     std::vector<std::string>* log = nullptr; // packets as text
     std::array<uint64_t, SLUICE_CNT_MAX> counters{};
     std::map<void*, size_t> memory; // what sluice_host_resize() lent
+    // TCP Fast Open: keys, 0 for none; the cookie that the other machine gave.
+    std::array<uint64_t, 2> fastopen_keys{1, 0};
+    sluice_fastopen_cookie fastopen_cookie{};
+    uint16_t fastopen_mss = 0;
+    uint32_t fastopen_lost = 0;
     // Of this second (RFC 5961 7).
     uint64_t challenge_second = 0, challenges = 0;
 
@@ -139,6 +156,7 @@ public:
     using Pair = std::pair<uint16_t, uint16_t>; // local, remote port
     std::map<Pair, Socket*> connections;
     std::map<Pair, HalfOpen> half_opens;
+    bool cookies_sent = false; // ever, by any listener
     std::map<Pair, TimeWait> time_waits;
     std::map<uint16_t, Socket*> listeners;
     std::list<Socket> sockets;
@@ -150,6 +168,9 @@ public:
 private:
     void to_half_open(Pair pair, sluice_segment& seg);
     void to_listener(Socket& listener, Pair pair, sluice_segment& seg, uint32_t isn_after);
+    bool room_for_early(const Socket& listener) const;
+    Socket& child_of(Socket& listener, Pair pair, const sluice_half_open& h);
+    bool take_cookie(Socket& listener, Pair pair, sluice_segment& seg);
     bool to_time_wait(Pair pair, sluice_segment& seg);
     void arm_half_open(Pair pair);
     void arm_time_wait(Pair pair);
@@ -161,7 +182,7 @@ struct Pair {
     explicit Pair(uint64_t seed = 1, LinkSettings settings = {});
 
     Simulation sim;
-    Link forth, back; // a -> b, b -> a
+    Link forth, back;         // a -> b, b -> a
     Coalescer into_a, into_b; // behind the links; off unless told
     Stack a, b;
     std::vector<std::string> log;

@@ -89,12 +89,14 @@ static int on_row(struct nl_msg *msg, void *data)
 		.string = text_of(a[SLUICE_A_STRING]),
 		.unit = text_of(a[SLUICE_A_UNIT]),
 		.help = text_of(a[SLUICE_A_HELP]),
+		.sysctl = text_of(a[SLUICE_A_SYSCTL]),
 		.value = number_of(a[SLUICE_A_VALUE]),
 		.min = number_of(a[SLUICE_A_MINIMUM]),
 		.max = number_of(a[SLUICE_A_MAXIMUM]),
 		.standard = number_of(a[SLUICE_A_DEFAULT]),
 		.has_value = a[SLUICE_A_VALUE] != NULL,
 		.is_default = a[SLUICE_A_DEFAULT] != NULL,
+		.source = a[SLUICE_A_SOURCE] ? nla_get_u8(a[SLUICE_A_SOURCE]) : 0,
 	};
 	w->fn(&row, w->data);
 	return NL_OK;
@@ -291,6 +293,13 @@ int sluice_set_parameter_string(struct sluice_control *c, const char *name, cons
 
 	return msg ? send_complete(c, msg, nla_put_string(msg, SLUICE_A_STRING, value))
 		   : -EMSGSIZE;
+}
+
+int sluice_reset_parameter(struct sluice_control *c, const char *name)
+{
+	struct nl_msg *msg = parameter_request(c, SLUICE_CMD_PARAM_RESET, name);
+
+	return msg ? ask(c, msg, NULL, NULL) : -EMSGSIZE;
 }
 
 int sluice_set_connection(struct sluice_control *c, const struct sluice_diag_id *id,

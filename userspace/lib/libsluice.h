@@ -50,9 +50,10 @@ int sluice_get_version(struct sluice_control *control, uint16_t *family, char *v
 		       size_t size);
 
 struct sluice_row {
-	const char *name, *string, *unit, *help;	/* NULL when absent */
+	const char *name, *string, *unit, *help, *sysctl;	/* NULL when absent */
 	uint64_t value, min, max, standard;
 	bool has_value, is_default;
+	uint8_t source;			/* enum sluice_source, of a parameter */
 };
 typedef void (*sluice_row_fn)(const struct sluice_row *row, void *data);
 
@@ -64,6 +65,8 @@ int sluice_get_parameter(struct sluice_control *control, const char *name, sluic
 int sluice_set_parameter(struct sluice_control *control, const char *name, uint64_t value);
 int sluice_set_parameter_string(struct sluice_control *control, const char *name,
 				const char *value);
+/* Takes back what set_parameter did: the sysctl counts again, or the built-in default. */
+int sluice_reset_parameter(struct sluice_control *control, const char *name);
 /* NULL or 0: leave as it is. */
 int sluice_set_connection(struct sluice_control *control, const struct sluice_diag_id *id,
 			  const char *cc, uint32_t sndbuf, uint32_t rcvbuf);

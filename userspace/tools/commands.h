@@ -7,6 +7,9 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
+#include <string>
+#include <vector>
+
 namespace sluice
 {
 
@@ -17,5 +20,8 @@ void add_stat(CLI::App& program);
 void add_get(CLI::App& program);
 void add_set(CLI::App& program);
 void add_cc(CLI::App& program);
+void add_run(CLI::App& program);
+// Takes the "--" out that may stand before run's program: CLI11 would end the command there.
+void drop_dashes_of_run(std::vector<std::string>& words);
 
 } // namespace sluice

@@ -22,10 +22,12 @@ void keep_row(const sluice_row* r, void* rows)
         .text = or_empty(r->string),
         .unit = or_empty(r->unit),
         .help = or_empty(r->help),
+        .sysctl = or_empty(r->sysctl),
         .value = r->value,
         .min = r->min,
         .max = r->max,
         .standard = r->standard,
+        .source = static_cast<sluice_source>(r->source),
         .is_number = r->has_value,
         .is_default = r->is_default,
     });
@@ -114,6 +116,11 @@ void Control::set(const std::string& name, uint64_t value)
 void Control::set(const std::string& name, const std::string& text)
 {
     check(sluice_set_parameter_string(control_.get(), name.c_str(), text.c_str()), name);
+}
+
+void Control::reset(const std::string& name)
+{
+    check(sluice_reset_parameter(control_.get(), name.c_str()), name);
 }
 
 void Control::set_connection(const sluice_diag_id& id, const std::string& cc, uint32_t send_buffer,

@@ -15,7 +15,9 @@ namespace sluice
 // A counter, a parameter or an algorithm.
 struct Row {
     std::string name, text, unit, help; // text: a parameter's value when it is no number
+    std::string sysctl;                 // that a parameter follows, or empty
     uint64_t value = 0, min = 0, max = 0, standard = 0;
+    sluice_source source = SLUICE_SOURCE_DEFAULT; // of a parameter's value
     bool is_number = false, is_default = false;
 };
 
@@ -34,6 +36,8 @@ public:
 
     void set(const std::string& name, uint64_t value);
     void set(const std::string& name, const std::string& text);
+    // Takes back what set() did.
+    void reset(const std::string& name);
     // 0 or empty: left as it is.
     void set_connection(const sluice_diag_id& id, const std::string& cc, uint32_t send_buffer,
                         uint32_t receive_buffer);

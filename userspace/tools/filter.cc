@@ -5,6 +5,7 @@
 #include "address_pattern.h"
 #include "failure.h"
 #include "states.h"
+#include "wire.h"
 
 #include <charconv>
 #include <map>
@@ -165,8 +166,10 @@ private:
             return state_condition(word == "state");
         if (word == "uid")
             return uid_condition();
+        if (word == "wire")
+            return wire_condition();
         throw usage_error(fmt::format(
-            "filter: '{}': sport, dport, src, dst, state, exclude or uid is wanted", word));
+            "filter: '{}': sport, dport, src, dst, state, exclude, uid or wire is wanted", word));
     }
 
     Operator take_operator(bool ordered)
@@ -224,6 +227,17 @@ private:
         if (error != std::errc() || end != text.data() + text.size())
             throw usage_error(fmt::format("filter: '{}' is no user's number", text));
         return [=](const sluice_socket& s) { return compare(s.msg.uid, op, uid); };
+    }
+
+    Predicate wire_condition()
+    {
+        Operator op = take_operator(false);
+        const std::string& name = take_word("a wire");
+        if (name != "native" && name != "tcp")
+            throw usage_error(fmt::format("filter: '{}': a wire is native or tcp", name));
+        return [=](const sluice_socket& s) {
+            return (wire_name(s) == name) == (op == Operator::Equal);
+        };
     }
 
     std::vector<std::string> tokens_;

@@ -7,6 +7,7 @@
 //	condition:   sport|dport OPERATOR [:]PORT        = != < <= > >=
 //	             src|dst [= | !=] ADDRESS[/PREFIX][:PORT]
 //	             state NAME | exclude NAME | uid [= | !=] NUMBER
+//	             wire [= | !=] native|tcp
 //
 // with &, &&, |, || and ! as other spellings, and eq, ne, lt, le, gt, ge.
 #pragma once

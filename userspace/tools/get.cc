@@ -27,6 +27,18 @@ std::string value_text(const Row& row)
     return row.is_number ? format_quantity(row.value, row.unit) : row.text;
 }
 
+std::string source_text(const Row& row)
+{
+    switch (row.source) {
+    case SLUICE_SOURCE_SET:
+        return "set";
+    case SLUICE_SOURCE_SYSCTL:
+        return "sysctl";
+    default:
+        return "default";
+    }
+}
+
 std::string default_text(const Row& row)
 {
     return row.is_number ? format_quantity(row.standard, row.unit) : "";
@@ -44,22 +56,26 @@ void show_json(const std::vector<Row>& rows)
 {
     auto object = nlohmann::ordered_json::object();
     for (const Row& row : rows) {
+        auto& entry = object[row.name];
         if (row.is_number)
-            object[row.name] = {{"value", row.value}, {"default", row.standard},
-                                {"min", row.min},     {"max", row.max},
-                                {"unit", row.unit},   {"help", row.help}};
+            entry = {{"value", row.value}, {"default", row.standard}, {"min", row.min},
+                     {"max", row.max},     {"unit", row.unit},        {"help", row.help}};
         else
-            object[row.name] = {{"value", row.text}, {"help", row.help}};
+            entry = {{"value", row.text}, {"help", row.help}};
+        entry["from"] = source_text(row);
+        if (!row.sysctl.empty())
+            entry["sysctl"] = row.sysctl;
     }
     print("{}\n", object.dump());
 }
 
 void show_table(const std::vector<Row>& rows)
 {
-    Table table("<>><<");
-    table.add({"Name", "Value", "Default", "Range", "Meaning"});
+    Table table("<><><<");
+    table.add({"Name", "Value", "From", "Default", "Range", "Meaning"});
     for (const Row& row : rows)
-        table.add({row.name, value_text(row), default_text(row), range_text(row), row.help});
+        table.add({row.name, value_text(row), source_text(row), default_text(row), range_text(row),
+                   row.help});
     print(table.text());
 }
 

@@ -6,6 +6,7 @@
 #include "failure.h"
 #include "output.h"
 
+#include <algorithm>
 #include <clocale>
 #include <csignal>
 #include <cstdio>
@@ -52,6 +53,7 @@ int run(int argc, char** argv)
     program.require_subcommand(0, 1); // a wrong one is better named than asked for
     add_send(program);
     add_recv(program);
+    add_run(program);
     add_ss(program);
     add_stat(program);
     add_get(program);
@@ -60,7 +62,10 @@ int run(int argc, char** argv)
     program.footer("'sluice COMMAND --help' explains a command.");
     bool asked = false; // for help or the version
     try {
-        program.parse(argc, argv);
+        std::vector<std::string> words(argv + 1, argv + argc);
+        drop_dashes_of_run(words);
+        std::reverse(words.begin(), words.end()); // as CLI11 wants them
+        program.parse(std::move(words));
     } catch (const CLI::CallForHelp&) {
         asked = true;
         print(program.help());

@@ -20,6 +20,8 @@ namespace
 void set_default(const std::string& name, const std::string& value)
 {
     Control control;
+    if (value == "default")
+        return control.reset(name);
     Row row = control.parameter(name);
     if (!row.is_number)
         return control.set(name, value);
@@ -98,8 +100,10 @@ void add_set(CLI::App& program)
     CLI::App* command = program.add_subcommand(
         "set", "Change a default of this network namespace, or a live connection");
     command->footer("  sluice set NAME VALUE\n"
+                    "  sluice set NAME default\n"
                     "  sluice set LOCAL:PORT REMOTE:PORT [cc NAME] [sndbuf SIZE] [rcvbuf SIZE]\n\n"
-                    "Names are those of 'sluice get', algorithms those of 'sluice cc'.\n"
+                    "Names are those of 'sluice get', algorithms those of 'sluice cc'; 'default'\n"
+                    "takes back what was set, and the sysctl, if there is one, counts again.\n"
                     "Times take us, ms, s or min (1.5s), sizes K, M or G (1M is 1048576 bytes).\n"
                     "Needs CAP_NET_ADMIN in the network namespace.");
     command->add_option("words", *words, "What to set, and to what")->required();

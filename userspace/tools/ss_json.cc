@@ -4,6 +4,7 @@
 #include "ss_show.h"
 
 #include "states.h"
+#include "wire.h"
 
 #include <arpa/inet.h>
 #include <nlohmann/json.hpp>
@@ -33,7 +34,9 @@ Json options_of(const sluice_info& i)
     return {{"timestamps", (i.options & SLUICE_OPT_TIMESTAMPS) != 0},
             {"sack", (i.options & SLUICE_OPT_SACK) != 0},
             {"window_scaling", (i.options & SLUICE_OPT_WSCALE) != 0},
-            {"ecn", (i.options & SLUICE_OPT_ECN) != 0}};
+            {"ecn", (i.options & SLUICE_OPT_ECN) != 0},
+            {"ecn_seen", (i.options & SLUICE_OPT_ECN_SEEN) != 0},
+            {"fastopen", (i.options & SLUICE_OPT_SYN_DATA) != 0}};
 }
 
 // Members of struct sluice_info under their own names.
@@ -78,6 +81,7 @@ Json info_of(const sluice_info& i)
     SLUICE_MEMBER(data_segs_in);
     SLUICE_MEMBER(retrans_segs);
     SLUICE_MEMBER(delivered);
+    SLUICE_MEMBER(delivered_ce);
     SLUICE_MEMBER(delivery_rate);
     SLUICE_MEMBER(pacing_rate);
     SLUICE_MEMBER(dsack_dups);
@@ -122,7 +126,8 @@ Json socket_of(const sluice_socket& s, const Owners& owners)
 {
     const sluice_diag_msg& m = s.msg;
     Json j = {{"state", state_name(m.state)},
-              {"protocol", m.protocol},
+              {"protocol", m.id.protocol},
+              {"wire", wire_name(s)},
               {"local", endpoint(m.id.src, m.id.sport)},
               {"peer", endpoint(m.id.dst, m.id.dport)},
               {"ifindex", m.id.ifindex},

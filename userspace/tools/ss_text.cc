@@ -5,6 +5,7 @@
 #include "states.h"
 #include "table.h"
 #include "units.h"
+#include "wire.h"
 
 #include <fmt/format.h>
 
@@ -49,6 +50,10 @@ void add_path(Items& items, const sluice_info& i)
         items.add("sack");
     if (i.options & SLUICE_OPT_ECN)
         items.add("ecn");
+    if (i.options & SLUICE_OPT_ECN_SEEN)
+        items.add("ecnseen");
+    if (i.options & SLUICE_OPT_SYN_DATA)
+        items.add("fastopen");
     if (i.options & SLUICE_OPT_WSCALE)
         items.add("wscale:{},{}", i.snd_wscale, i.rcv_wscale);
     items.add("rto:{}", milliseconds(i.rto));
@@ -93,6 +98,7 @@ void add_totals(Items& items, const sluice_info& i)
     items.add_number("data_segs_in", i.data_segs_in);
     items.add_number("retrans", i.retrans_segs);
     items.add_number("delivered", i.delivered);
+    items.add_number("delivered_ce", i.delivered_ce);
 }
 
 void add_rates(Items& items, const sluice_info& i)
@@ -175,8 +181,6 @@ std::string details(const sluice_socket& s, const Owners& owners, const SsOption
             items.add("fwmark:{:#x}", s.mark);
         if (s.shutdown)
             items.add("shutdown:{}{}", s.shutdown & 1 ? "r" : "", s.shutdown & 2 ? "w" : "");
-        if (s.msg.protocol == SLUICE_PROTO_TCP)
-            items.add("tcp");
         items.add_number("v6only", s.v6only);
         items.add_number("half_open", s.half_open);
     }
@@ -194,6 +198,7 @@ std::vector<std::string> columns(const sluice_socket& s, const Owners& owners, c
             std::to_string(s.msg.wqueue),
             local,
             remote,
+            std::string(wire_name(s)),
             details(s, owners, o)};
 }
 
@@ -208,16 +213,16 @@ const char* timer_name(unsigned timer)
 
 const char* recovery_name(unsigned recovery)
 {
-    static constexpr std::array names = {"open", "disorder", "recovery", "loss"};
+    static constexpr std::array names = {"open", "disorder", "cwr", "recovery", "loss"};
     return recovery < names.size() ? names[recovery] : "unknown";
 }
 
 std::string sockets_as_text(const std::vector<sluice_socket>& sockets, const Owners& owners,
                             const SsOptions& options)
 {
-    Table table("<>><<<");
+    Table table("<>><<<<");
     if (!options.no_header)
-        table.add({"State", "Recv-Q", "Send-Q", "Local Address:Port", "Peer Address:Port",
+        table.add({"State", "Recv-Q", "Send-Q", "Local Address:Port", "Peer Address:Port", "Wire",
                    options.processes ? "Process" : ""});
     for (const sluice_socket& s : sockets) {
         table.add(columns(s, owners, options));

@@ -132,9 +132,11 @@ struct OpenSocket {
 OpenSocket open_socket(const StreamOptions& options)
 {
     auto family = static_cast<uint16_t>(options.kernel_tcp ? AF_INET6 : family_number());
-    Descriptor fd(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    Descriptor fd(socket(family, SOCK_STREAM | SOCK_CLOEXEC, options.real_tcp ? IPPROTO_TCP : 0));
     if (fd.get() < 0 && errno == EAFNOSUPPORT && !options.kernel_tcp)
         throw module_missing();
+    if (fd.get() < 0 && errno == EPROTONOSUPPORT)
+        throw Failure("real TCP is switched off here (sluice set real_tcp 1)");
     if (fd.get() < 0)
         throw system_failure("socket");
     if (options.kernel_tcp) // as Sluice: IPv4 too

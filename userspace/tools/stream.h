@@ -16,7 +16,8 @@ namespace sluice
 
 // What both ends can be told.
 struct StreamOptions {
-    bool kernel_tcp = false;
+    bool kernel_tcp = false;                             // not Sluice
+    bool real_tcp = false;                               // Sluice with TCP's IP protocol
     std::string congestion_control;                      // empty: the namespace's default
     std::optional<uint64_t> send_buffer, receive_buffer; // bytes, as SO_SNDBUF
 };

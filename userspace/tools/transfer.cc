@@ -24,8 +24,12 @@ void add_transfer_options(CLI::App& command, TransferOptions& o)
         ->type_name("SIZE");
     command.add_option("--rcvbuf", o.receive_buffer_text, "Receive buffer (SO_RCVBUF)")
         ->type_name("SIZE");
-    command.add_flag("--tcp-kernel", o.stream.kernel_tcp,
-                     "Use the kernel's TCP in place of Sluice, to compare");
+    auto* real = command.add_flag("--tcp", o.stream.real_tcp,
+                                  "Speak real TCP, which other hosts and programs do, too");
+    command
+        .add_flag("--tcp-kernel", o.stream.kernel_tcp,
+                  "Use the kernel's TCP in place of Sluice, to compare")
+        ->excludes(real);
 }
 
 namespace

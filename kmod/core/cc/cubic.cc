@@ -281,6 +281,7 @@ const sluice_cc_ops sluice_cc_cubic = {
     .release = nullptr,
     .acked = sluice::acked,
     .loss = sluice::loss,
+    .marked = nullptr, // as a loss
     .timeout = sluice::timeout,
     .undo = sluice::undo,
     .resumed = sluice::resumed,

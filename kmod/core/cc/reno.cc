@@ -92,6 +92,7 @@ const sluice_cc_ops sluice_cc_reno = {
     .release = nullptr,
     .acked = sluice::acked,
     .loss = sluice::loss,
+    .marked = nullptr, // as a loss
     .timeout = sluice::timeout,
     .undo = sluice::undo,
     .resumed = nullptr,

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The way in for real TCP: netfilter hooks of local input. */
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
+#include <linux/mutex.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
+#include <net/icmp.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
+#include <net/ndisc.h>
+#include <net/netfilter/ipv6/nf_defrag_ipv6.h>
+#include <net/xfrm.h>
+
+#include "compat.h"
+#include "demux.h"
+#include "host.h"
+#include "listen.h"
+#include "net.h"
+#include "real_tcp.h"
+#include "receive.h"
+#include "time_wait.h"
+
+/* Behind filters and NAT; only conntrack's confirmation comes later. */
+#define PRIORITY (INT_MAX - 1)
+
+/* ---- whose is it? ------------------------------------------------------------- */
+
+/* The header alone, unverified. */
+static bool parse(const struct sk_buff *skb, int offset, struct sluice_segment *seg)
+{
+	u8 buffer[SLUICE_HEADER_MAX];
+	const struct tcphdr *th = skb_header_pointer(skb, offset, sizeof(*th), buffer);
+	u32 length = __tcp_hdrlen(th);
+	const u8 *bytes = skb_header_pointer(skb, offset, length, buffer);
+
+	return bytes && sluice_segment_parse(bytes, length, length, seg) == SLUICE_PARSE_OK;
+}
+
+/* Does an ACK hold a cookie that our listener sent? */
+static bool holds_cookie(const struct sk_buff *skb, int offset, const struct sluice_flow_key *key)
+{
+	struct sluice_path path = {
+		.local_port = ntohs(key->local_port),
+		.remote_port = ntohs(key->remote_port),
+	};
+	struct sluice_segment seg;
+
+	memcpy(path.local, &key->local, sizeof(path.local));
+	memcpy(path.remote, &key->remote, sizeof(path.remote));
+	return parse(skb, offset, &seg) && sluice_cookie_good(&path, &seg, sluice_now());
+}
+
+/*
+ * A SYN that may reuse the pair of a TIME_WAIT, where none of ours listens: it
+ * may be for a listener that kernel TCP has on the port by now.
+ */
+static bool time_wait_cedes(struct sk_buff *skb, int offset, struct sluice_flow *flow)
+{
+	bool v4 = skb->protocol == htons(ETH_P_IP);
+	struct sluice_segment syn;
+
+	if (v4 ? nf_ip_checksum(skb, NF_INET_LOCAL_IN, offset, IPPROTO_TCP) :
+		 nf_ip6_checksum(skb, NF_INET_LOCAL_IN, offset, IPPROTO_TCP))
+		return false;
+	return parse(skb, offset, &syn) &&
+	       sluice_time_wait_cedes(container_of(flow, struct sluice_time_wait_sock, flow), &syn);
+}
+
+/*
+ * Is one of ours behind this pair, or would its SYN find a listener? Anything
+ * else may belong to a connection that kernel TCP has on the listener's port.
+ */
+static bool is_ours(struct sk_buff *skb, int offset, int ifindex,
+		    struct sluice_flow_key *key)
+{
+	struct tcphdr buffer;
+	const struct tcphdr *th = skb_header_pointer(skb, offset, sizeof(buffer), &buffer);
+	const struct sock *listener;
+	struct sluice_flow *flow;
+
+	if (!th)
+		return false;
+	key->local_port = th->dest;
+	key->remote_port = th->source;
+	flow = sluice_flow_find(key);
+	if (th->rst || th->syn == th->ack || (flow && flow->kind != SLUICE_FLOW_TIME_WAIT))
+		return flow;
+	listener = sluice_listener_find(key, ifindex, NULL, 0);
+	if (flow)
+		return listener || !th->syn || !time_wait_cedes(skb, offset, flow);
+	return listener && (th->syn || (sluice_listen_expects_cookies(listener) &&
+					holds_cookie(skb, offset, key)));
+}
+
+static bool is_ours_v4(struct sk_buff *skb, const struct net *net)
+{
+	const struct iphdr *ip = ip_hdr(skb);
+	struct sluice_flow_key key = { .real_tcp = true, .net = net };
+
+	ipv6_addr_set_v4mapped(ip->daddr, &key.local);
+	ipv6_addr_set_v4mapped(ip->saddr, &key.remote);
+	return is_ours(skb, ip->ihl * 4, inet_iif(skb), &key);
+}
+
+static bool is_ours_v6(struct sk_buff *skb, const struct net *net, int offset)
+{
+	const struct ipv6hdr *ip = ipv6_hdr(skb);
+	struct sluice_flow_key key = {
+		.local = ip->daddr,
+		.remote = ip->saddr,
+		.scope = sluice_flow_scope(&ip->daddr, &ip->saddr, inet6_iif(skb)),
+		.real_tcp = true,
+		.net = net,
+	};
+
+	return is_ours(skb, offset, inet6_iif(skb), &key);
+}
+
+/* ---- taking it ---------------------------------------------------------------- */
+
+static unsigned int hook_v4(void *unused, struct sk_buff *skb, const struct nf_hook_state *state);
+static unsigned int hook_v6(void *unused, struct sk_buff *skb, const struct nf_hook_state *state);
+
+/*
+ * Runs the hooks behind ours. False: one of them kept or dropped the packet.
+ * One that queues it and gives it back later gives it to the kernel's TCP.
+ */
+static bool pass_later_hooks(struct sk_buff *skb, const struct nf_hook_state *state,
+			     const struct nf_hook_entries *entries, nf_hookfn *mine)
+{
+	struct nf_hook_state later = *state;
+	unsigned int i = 0;
+
+	while (i < entries->num_hook_entries && entries->hooks[i++].hook != mine)
+		;
+	return i >= entries->num_hook_entries || nf_hook_slow(skb, &later, entries, i) == 1;
+}
+
+/* What ip_local_deliver() and ip6_input() do between the hooks and a protocol. */
+static void deliver(struct sk_buff *skb, unsigned int offset, u16 family)
+{
+	skb_clear_delivery_time(skb);
+	skb_set_transport_header(skb, offset);
+	if (!pskb_pull(skb, offset) || !xfrm_policy_check(NULL, XFRM_POLICY_IN, skb, family)) {
+		kfree_skb(skb);
+		return;
+	}
+	skb_postpull_rcsum(skb, skb_network_header(skb), offset);
+	nf_reset_ct(skb);
+	sluice_receive_real_tcp(skb);
+}
+
+/* ---- ICMP: what it quotes may be a segment of ours ------------------------------ */
+
+/* Those that the kernel hands to protocols, and what it says with them. */
+static bool is_error_v4(const struct icmphdr *icmp, const struct net *net, u32 *info)
+{
+	u8 no_discovery = READ_ONCE(net->ipv4.sysctl_ip_no_pmtu_disc);
+
+	*info = 0;
+	if (icmp->type == ICMP_DEST_UNREACH && icmp->code == ICMP_FRAG_NEEDED)
+		*info = ntohs(icmp->un.frag.mtu);
+	else
+		return icmp->type == ICMP_DEST_UNREACH || icmp->type == ICMP_TIME_EXCEEDED ||
+		       icmp->type == ICMP_REDIRECT || icmp->type == ICMP_PARAMETERPROB;
+	/* 1 and 2: what routers say of the MTU isn't heeded */
+	return no_discovery == 0 || no_discovery == 3;
+}
+
+static void look_at_icmp_v4(struct sk_buff *skb, const struct net *net)
+{
+	unsigned int offset = ip_hdrlen(skb), quote = offset + sizeof(struct icmphdr);
+	const struct iphdr *quoted;
+	u32 info;
+
+	if (!pskb_may_pull(skb, quote + sizeof(*quoted)))
+		return;
+	quoted = (const struct iphdr *)(skb->data + quote);
+	if (quoted->protocol != IPPROTO_TCP || quoted->ihl < 5 ||
+	    !is_error_v4((const struct icmphdr *)(skb->data + offset), net, &info) ||
+	    !pskb_may_pull(skb, quote + quoted->ihl * 4 + 8) ||
+	    nf_ip_checksum(skb, NF_INET_LOCAL_IN, offset, IPPROTO_ICMP))
+		return;
+	skb_set_transport_header(skb, offset);
+	__skb_pull(skb, quote);
+	sluice_icmp_real_tcp_v4(skb, info);
+	__skb_push(skb, quote);
+}
+
+static bool is_error_v6(u8 type)
+{
+	return type == ICMPV6_DEST_UNREACH || type == ICMPV6_PKT_TOOBIG ||
+	       type == ICMPV6_TIME_EXCEED || type == ICMPV6_PARAMPROB;
+}
+
+/* The quote of a redirect (RFC 4861 4.5, 8.1) is one of its options. 0: there is none. */
+static unsigned int find_redirected(struct sk_buff *skb, unsigned int offset)
+{
+	unsigned int at = offset + sizeof(struct rd_msg);
+
+	if (ipv6_hdr(skb)->hop_limit != 255 ||
+	    !(ipv6_addr_type(&ipv6_hdr(skb)->saddr) & IPV6_ADDR_LINKLOCAL) ||
+	    skb_linearize(skb))
+		return 0;
+	while (at + sizeof(struct nd_opt_hdr) <= skb->len) {
+		const struct nd_opt_hdr *option = (const struct nd_opt_hdr *)(skb->data + at);
+
+		if (option->nd_opt_type == ND_OPT_REDIRECT_HDR)
+			return at + 8;
+		if (!option->nd_opt_len)
+			return 0;
+		at += option->nd_opt_len * 8;
+	}
+	return 0;
+}
+
+static unsigned int find_quote_v6(struct sk_buff *skb, unsigned int offset)
+{
+	const struct icmp6hdr *icmp;
+
+	if (!pskb_may_pull(skb, offset + sizeof(*icmp)))
+		return 0;
+	icmp = (const struct icmp6hdr *)(skb->data + offset);
+	if (is_error_v6(icmp->icmp6_type))
+		return offset + sizeof(*icmp);
+	return icmp->icmp6_type == NDISC_REDIRECT && !icmp->icmp6_code ?
+		find_redirected(skb, offset) : 0;
+}
+
+static void look_at_icmp_v6(struct sk_buff *skb, unsigned int offset)
+{
+	unsigned int quote = find_quote_v6(skb, offset);
+	const struct icmp6hdr *icmp;
+	__be16 fragment;
+	u8 protocol;
+	int inner;
+
+	if (!quote || !pskb_may_pull(skb, quote + sizeof(struct ipv6hdr)))
+		return;
+	protocol = ((const struct ipv6hdr *)(skb->data + quote))->nexthdr;
+	inner = ipv6_skip_exthdr(skb, quote + sizeof(struct ipv6hdr), &protocol, &fragment);
+	if (inner < 0 || protocol != IPPROTO_TCP || (fragment & htons(IP6_OFFSET)) ||
+	    !pskb_may_pull(skb, inner + 8) ||
+	    nf_ip6_checksum(skb, NF_INET_LOCAL_IN, offset, IPPROTO_ICMPV6))
+		return;
+	icmp = (const struct icmp6hdr *)(skb->data + offset);
+	skb_set_transport_header(skb, offset);
+	__skb_pull(skb, quote);
+	sluice_icmp_real_tcp_v6(skb, icmp->icmp6_type, icmp->icmp6_code, inner - quote,
+				icmp->icmp6_mtu);
+	__skb_push(skb, quote);
+}
+
+/* ---- the hooks ------------------------------------------------------------------ */
+
+static unsigned int hook_v4(void *unused, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	struct net *net = state->net;
+	unsigned int offset = ip_hdrlen(skb);
+
+	if (ip_hdr(skb)->protocol == IPPROTO_ICMP)
+		look_at_icmp_v4(skb, net);
+	if (ip_hdr(skb)->protocol != IPPROTO_TCP || skb->sk || !is_ours_v4(skb, net))
+		return NF_ACCEPT;
+	if (pass_later_hooks(skb, state,
+			     rcu_dereference(net->nf.hooks_ipv4[NF_INET_LOCAL_IN]), hook_v4))
+		deliver(skb, offset, AF_INET);
+	return NF_STOLEN;
+}
+
+/*
+ * Extension headers were looked at only as far as each hop has to. A fragment
+ * comes here only where nobody puts them together (put_fragments_together).
+ */
+static unsigned int hook_v6(void *unused, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	struct net *net = state->net;
+	u8 protocol = ipv6_hdr(skb)->nexthdr;
+	__be16 fragment;
+	int offset = ipv6_skip_exthdr(skb, sizeof(struct ipv6hdr), &protocol, &fragment);
+
+	if (offset < 0 || fragment)
+		return NF_ACCEPT;
+	if (protocol == IPPROTO_ICMPV6)
+		look_at_icmp_v6(skb, offset);
+	if (protocol != IPPROTO_TCP || skb->sk || !is_ours_v6(skb, net, offset))
+		return NF_ACCEPT;
+	if (pass_later_hooks(skb, state,
+			     rcu_dereference(net->nf.hooks_ipv6[NF_INET_LOCAL_IN]), hook_v6))
+		deliver(skb, offset, AF_INET6);
+	return NF_STOLEN;
+}
+
+static const struct nf_hook_ops hooks[] = {
+	{
+		.hook = hook_v4,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_LOCAL_IN,
+		.priority = PRIORITY,
+	}, {
+		.hook = hook_v6,
+		.pf = NFPROTO_IPV6,
+		.hooknum = NF_INET_LOCAL_IN,
+		.priority = PRIORITY,
+	},
+};
+
+/* ---- namespaces ------------------------------------------------------------------- */
+
+static DEFINE_MUTEX(enter_mutex);
+
+/*
+ * IPv4's fragments are one packet before the hooks run. IPv6's are where
+ * somebody asks for it, as conntrack and transparent proxies do. The symbol
+ * keeps the module that does it.
+ */
+static void put_fragments_together(struct net *net, struct sluice_net *sn)
+{
+	int (*enable)(struct net *net) = symbol_request(nf_defrag_ipv6_enable);
+
+	sn->fragments_whole = enable && !enable(net);
+	if (sn->fragments_whole)
+		return;
+	if (enable)
+		symbol_put(nf_defrag_ipv6_enable);
+	pr_notice_once("sluice: no nf_defrag_ipv6, so fragments of IPv6 go to kernel TCP\n");
+}
+
+static void leave_fragments(struct net *net, const struct sluice_net *sn)
+{
+	void (*disable)(struct net *net);
+
+	if (!sn->fragments_whole)
+		return;
+	if (check_net(net)) {	/* one that dies sees to it itself */
+		disable = symbol_get(nf_defrag_ipv6_disable);
+		if (disable) {
+			disable(net);
+			symbol_put(nf_defrag_ipv6_disable);
+		}
+	}
+	symbol_put(nf_defrag_ipv6_enable);
+}
+
+int sluice_real_tcp_enter(struct net *net)
+{
+	struct sluice_net *sn = sluice_net(net);
+	int error = 0;
+
+	if (!READ_ONCE(sn->config.real_tcp))
+		return -EPROTONOSUPPORT;
+	if (smp_load_acquire(&sn->real_tcp_hooked))
+		return 0;
+	mutex_lock(&enter_mutex);
+	if (!sn->real_tcp_hooked) {
+		error = nf_register_net_hooks(net, hooks, ARRAY_SIZE(hooks));
+		if (!error) {
+			put_fragments_together(net, sn);
+			smp_store_release(&sn->real_tcp_hooked, true);
+		}
+	}
+	mutex_unlock(&enter_mutex);
+	return error;
+}
+
+void sluice_real_tcp_leave(struct net *net)
+{
+	const struct sluice_net *sn = sluice_net(net);
+
+	if (!sn->real_tcp_hooked)
+		return;
+	nf_unregister_net_hooks(net, hooks, ARRAY_SIZE(hooks));
+	leave_fragments(net, sn);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Real TCP beside the kernel's: sockets of SLUICE_PROTO_TCP have IP protocol 6
+ * on the wire. What comes in for them is taken by netfilter hooks, behind every
+ * other hook of local input, so that conntrack, NAT and nftables treat it as
+ * the kernel's; everything else passes. A namespace gets the hooks with its
+ * first such socket.
+ */
+#ifndef SLUICE_LINUX_REAL_TCP_H
+#define SLUICE_LINUX_REAL_TCP_H
+
+#include <net/net_namespace.h>
+#include <net/sock.h>
+
+/*
+ * A socket of real TCP is about to be made. Sleeps. 0, -EPROTONOSUPPORT where
+ * the namespace has real_tcp off, or what registering the hooks gave.
+ */
+int sluice_real_tcp_enter(struct net *net);
+/* The namespace goes. Hooks may still run until a grace period has passed. */
+void sluice_real_tcp_leave(struct net *net);
+
+/*
+ * __ip_queue_xmit() for a socket whose sk_protocol isn't the packet's: the
+ * route is in the socket, the TCP header at skb->data. Lock held.
+ */
+int sluice_real_tcp_send_v4(struct sock *sk, struct sk_buff *skb, u8 tos);
+
+#endif /* SLUICE_LINUX_REAL_TCP_H */

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+// sluice run: an unmodified program with its TCP sockets on Sluice. A library
+// that goes before libc (userspace/preload) changes one argument of socket();
+// where the kernel lets a BPF program do the same (socket_hook.h), sockets that
+// don't come through libc are Sluice's too.
+#include "commands.h"
+#include "control.h"
+#include "failure.h"
+#include "socket_hook.h"
+
+#include <sluice.h>
+
+#include <array>
+#include <csignal>
+#include <cstdlib>
+#include <elf.h>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <vector>
+
+namespace sluice
+{
+
+namespace
+{
+
+namespace fs = std::filesystem;
+
+constexpr const char* library_name = "libsluice-run.so";
+
+struct RunOptions {
+    bool native = false, tcp = false;
+    std::string congestion_control;
+    std::vector<std::string> command;
+};
+
+// Beside the program in the build, in lib/sluice beside bin when installed.
+fs::path library()
+{
+    fs::path here = fs::read_symlink("/proc/self/exe").parent_path();
+    for (const fs::path& place : {here / library_name, here / "../lib/sluice" / library_name})
+        if (fs::exists(place))
+            return fs::canonical(place);
+    throw Failure(fmt::format("{} is missing beside {}", library_name, here.string()));
+}
+
+// The file that execvp() would run.
+fs::path find_program(const std::string& name)
+{
+    if (name.find('/') != std::string::npos)
+        return name;
+    const char* path = std::getenv("PATH");
+    std::string list = path ? path : "/usr/bin:/bin", entry;
+    for (size_t begin = 0, end; begin <= list.size(); begin = end + 1) {
+        end = std::min(list.find(':', begin), list.size());
+        entry = list.substr(begin, end - begin);
+        fs::path file = fs::path(entry.empty() ? "." : entry) / name;
+        if (access(file.c_str(), X_OK) == 0 && !fs::is_directory(file))
+            return file;
+    }
+    throw Failure(fmt::format("{}: not found", name), 127);
+}
+
+std::string interpreter_of(std::ifstream& file)
+{
+    std::string line;
+    file.seekg(2);
+    std::getline(file, line);
+    size_t begin = line.find_first_not_of(" \t");
+    if (begin == std::string::npos)
+        return {};
+    return line.substr(begin, line.find_first_of(" \t", begin) - begin);
+}
+
+// Does the dynamic linker load it, so that a library can go before its others?
+bool is_dynamic(const fs::path& program, int depth = 0)
+{
+    std::ifstream file(program, std::ios::binary);
+    std::array<char, sizeof(Elf64_Ehdr)> head{};
+    if (!file.read(head.data(), head.size()))
+        file.clear();
+    if (head[0] == '#' && head[1] == '!')
+        return depth > 4 || is_dynamic(interpreter_of(file), depth + 1);
+    Elf64_Ehdr elf;
+    std::memcpy(&elf, head.data(), sizeof(elf));
+    if (std::memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0 || elf.e_ident[EI_CLASS] != ELFCLASS64)
+        return true; // execvp() will say what is wrong with it
+    for (unsigned i = 0; i < elf.e_phnum; i++) {
+        Elf64_Phdr part{};
+        file.seekg(static_cast<std::streamoff>(elf.e_phoff + i * sizeof(part)));
+        file.read(reinterpret_cast<char*>(&part), sizeof(part));
+        if (part.p_type == PT_INTERP)
+            return true;
+    }
+    return false;
+}
+
+// A linker in secure mode ignores libraries that the user names.
+bool is_privileged(const fs::path& program)
+{
+    auto set_id = fs::perms::set_uid | fs::perms::set_gid;
+    return getuid() != 0 && (fs::status(program).permissions() & set_id) != fs::perms::none;
+}
+
+void check_program(const fs::path& program)
+{
+    if (!fs::exists(program))
+        throw Failure(fmt::format("{}: not found", program.string()), 127);
+}
+
+// The library doesn't reach it: the kernel must do it, or nobody can.
+void check_reach(const RunOptions& o, const fs::path& program, const std::string& no_hook)
+{
+    const char* what = !is_dynamic(program)     ? "linked statically"
+                       : is_privileged(program) ? "runs as another user"
+                                                : nullptr;
+    if (what && !no_hook.empty())
+        throw Failure(fmt::format("{}: {}, so its sockets can't be changed here: {}",
+                                  program.string(), what, no_hook));
+    if (what && !o.congestion_control.empty())
+        throw Failure(fmt::format(
+            "{}: {}, so --cc doesn't reach it (sluice set congestion_control NAME is for all)",
+            program.string(), what));
+}
+
+// What each socket of the program will meet, met here first.
+void try_socket(const RunOptions& o, int protocol)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, protocol);
+    if (fd < 0 && errno == EPROTONOSUPPORT) {
+        Control control; // says so where the module is missing
+        throw Failure("real TCP is switched off here (sluice set real_tcp 1)");
+    }
+    if (fd < 0)
+        throw system_failure("socket");
+    const std::string& cc = o.congestion_control;
+    int error = cc.empty() ? 0
+                           : setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, cc.data(),
+                                        static_cast<socklen_t>(cc.size()));
+    int why = errno;
+    close(fd);
+    if (error)
+        throw system_failure(fmt::format("congestion control {}", cc), why);
+}
+
+void run_program(RunOptions& o)
+{
+    int protocol = o.native ? SLUICE_PROTO_STREAM : SLUICE_PROTO_TCP;
+    fs::path program = find_program(o.command[0]);
+    check_program(program);
+    try_socket(o, protocol);
+    check_reach(o, program, hook_sockets(protocol));
+    const char* others = std::getenv("LD_PRELOAD");
+    std::string preload = library().string() + (others && *others ? std::string(" ") + others : "");
+    setenv("LD_PRELOAD", preload.c_str(), 1);
+    setenv("SLUICE_RUN_PROTOCOL", std::to_string(protocol).c_str(), 1);
+    if (o.congestion_control.empty())
+        unsetenv("SLUICE_RUN_CC");
+    else
+        setenv("SLUICE_RUN_CC", o.congestion_control.c_str(), 1);
+    std::vector<char*> words;
+    for (std::string& word : o.command)
+        words.push_back(word.data());
+    words.push_back(nullptr);
+    signal(SIGPIPE, SIG_DFL);
+    execv(program.c_str(), words.data());
+    throw Failure(fmt::format("{}: {}", program.string(), std::strerror(errno)), 126);
+}
+
+} // namespace
+
+void drop_dashes_of_run(std::vector<std::string>& words)
+{
+    auto word = words.begin();
+    if (word == words.end() || *word++ != "run")
+        return;
+    while (word != words.end() && word->starts_with('-') && *word != "--")
+        word += *word == "--cc" && word + 1 != words.end() ? 2 : 1;
+    if (word != words.end() && *word == "--")
+        words.erase(word);
+}
+
+void add_run(CLI::App& program)
+{
+    auto o = std::make_shared<RunOptions>();
+    CLI::App* command =
+        program.add_subcommand("run", "Run an unmodified program with its TCP sockets on Sluice");
+    command->footer("Real TCP unless --native says otherwise, so that peers need no Sluice.\n"
+                    "Its children too; sockets that are not TCP stay as they are.");
+    auto* native = command->add_flag(
+        "--native", o->native, "On Sluice's own IP protocol: the peer must be on Sluice, too");
+    command->add_flag("--tcp", o->tcp, "As real TCP (the default)")->excludes(native);
+    command->add_option("--cc", o->congestion_control, "Congestion control of its sockets")
+        ->type_name("NAME");
+    command->prefix_command(); // what follows the program's name is its own
+    command->callback([o, command] {
+        o->command = command->remaining();
+        if (o->command.empty())
+            throw usage_error("run: which program? (see sluice run --help)");
+        if (o->command[0].starts_with('-'))
+            throw usage_error(
+                fmt::format("run: {} is no option (see sluice run --help)", o->command[0]));
+        run_program(*o);
+    });
+}
+
+} // namespace sluice
