@@ -11,6 +11,7 @@ GUEST = os.path.join(SCRIPTS, "lib/vm/guest")
 RUNS = os.path.join(REPOSITORY, "build/vm")
 
 # Exit statuses of scripts/vm itself, next to the command's own.
+STATUS_EMULATOR_FAULT = 98
 STATUS_GUEST_TROUBLE = 99
 STATUS_TIMEOUT = 124
 STATUS_NO_GUEST = 125

@@ -14,8 +14,8 @@ import tty
 
 from . import qemu, uml, verdict
 from .carrier import Carrier, OutputClosed
-from .common import (GUEST, REPOSITORY, RUNS, STATUS_GUEST_TROUBLE, STATUS_NO_GUEST,
-                     STATUS_LEFT, STATUS_TIMEOUT, VmError, note, read_file)
+from .common import (GUEST, REPOSITORY, RUNS, STATUS_EMULATOR_FAULT, STATUS_GUEST_TROUBLE,
+                     STATUS_LEFT, STATUS_NO_GUEST, STATUS_TIMEOUT, VmError, note, read_file)
 from .common import digest, write_atomically
 
 KERNELS = ("6.1", "6.12", "uml", "uml-debug")
@@ -29,7 +29,7 @@ def parse(arguments):
         description="Run COMMAND (default: a shell) as root in a VM with the module loaded. "
         "The machine's files are visible; what the guest writes stays in its memory.",
         epilog="Exit status: COMMAND's; 99 when the guest's kernel complained or ended, "
-        "124 after --timeout, 125 when no guest could be started.")
+        "98 when QEMU is to blame, 124 after --timeout, 125 when no guest could be started.")
     add = parser.add_argument
     add("--kernel", choices=KERNELS, default="6.12", help="default: 6.12")
     add("--cpus", type=int, metavar="N", help="default: 2; user-mode kernels have 1")
@@ -179,6 +179,10 @@ def judge(carrier, options, log_path):
     for problem in problems:
         note(f"FAILED: {problem}")
     note(f"the whole log is {log_path}")
+    if trouble is not None and verdict.emulator_is_to_blame(lines, trouble):
+        note("FAILED: QEMU executed a breakpoint that the kernel had taken away (a fault of "
+             "versions before 8.1): run it again")
+        return STATUS_EMULATOR_FAULT
     timed_out = carrier.timed_out and not carrier.done
     return STATUS_TIMEOUT if timed_out else STATUS_GUEST_TROUBLE
 

@@ -4,7 +4,7 @@ import re
 
 TROUBLE = re.compile(r"""
     Kernel\ panic | \bOops\b | \bBUG\b | WARNING: | Call\ Trace | cut\ here
-    | general\ protection\ fault[,:] | unable\ to\ handle | divide\ error: | invalid\ opcode:
+    | \bint3:\ | general\ protection\ fault[,:] | unable\ to\ handle | divide\ error: | invalid\ opcode:
     | KASAN: | KFENCE: | UBSAN: | KCSAN: | ODEBUG:
     | possible\ recursive\ locking | possible\ circular\ locking | inconsistent\ lock\ state
     | suspicious\ RCU\ usage | DEBUG_LOCKS_WARN_ON | held\ lock\ freed
@@ -21,6 +21,11 @@ TROUBLE = re.compile(r"""
 # Each of these says only that the module is not the distribution's.
 HARMLESS = re.compile(r"loading out-of-tree module taints kernel|module verification failed")
 
+# Where the kernel patches its code there is a breakpoint meanwhile, on which the
+# other processors wait. Emulated ones may execute it when it is gone already.
+BREAKPOINT = re.compile(r"\bint3: 0000 \[")
+BYTES_THERE = re.compile(r"Code: .*\b([0-9a-f]{2}) <[0-9a-f]{2}>")
+
 LINES_BEFORE, LINES_FROM = 5, 60
 
 
@@ -30,6 +35,14 @@ def first_trouble(lines):
         if TROUBLE.search(line) and not HARMLESS.search(line):
             return index
     return None
+
+
+def emulator_is_to_blame(lines, index):
+    """Is the complaint of a breakpoint, of which the code that it shows knows nothing?"""
+    if not BREAKPOINT.search(lines[index]):
+        return False
+    shown = next(filter(None, map(BYTES_THERE.search, lines[index:index + LINES_FROM])), None)
+    return shown is not None and shown[1] != "cc"
 
 
 def headline(lines, index):
