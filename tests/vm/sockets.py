@@ -17,11 +17,12 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from runner import check, equal, run, test  # noqa: E402
-from transport import (INET, INET6, SLUICE4, SLUICE6, TCP4, TCP6, call, error_of, libc,  # noqa: E402
+from transport import (INET, INET6, REAL4, REAL6, SLUICE4, SLUICE6, TCP4, TCP6, call, error_of, libc,  # noqa: E402
                        ports)
 
-ALL = (TCP4, TCP6, SLUICE4, SLUICE6, INET, INET6)
+ALL = (TCP4, TCP6, SLUICE4, SLUICE6, INET, INET6, REAL4, REAL6)
 SOL, TCP = socket.SOL_SOCKET, socket.IPPROTO_TCP
+INCOMING_CPU, ATTACH_CBPF, ATTACH_EBPF, DETACH = 49, 51, 52, 68
 
 
 def wait_readable(sock, seconds=5):
@@ -189,32 +190,121 @@ def reuseaddr_after_time_wait(t):
     again.listen(1)
 
 
-@test(*ALL)
-def reuseport_spreads(t):
+def sharing(t, count, prepare=lambda sock, i: None):
+    """So many listeners of one port."""
     port = next(ports)
     listeners = []
-    for _ in range(2):
+    for i in range(count):
         sock = t.socket()
         sock.setsockopt(SOL, socket.SO_REUSEPORT, 1)
+        prepare(sock, i)
         t.bind(sock, port)
         sock.listen(64)
         listeners.append(sock)
+    return port, listeners
+
+
+def heard(t, port, listeners, count=12):
+    """How many of so many connections each of them got."""
     clients = []
-    for _ in range(40):
-        client = t.socket()
-        t.connect(client, port)
-        clients.append(client)
-    counts = [0, 0]
-    for i, listener in enumerate(listeners):
-        listener.setblocking(False)
-        try:
-            while True:
-                t.accept(listener)
-                counts[i] += 1
-        except BlockingIOError:
-            pass
+    for _ in range(count):
+        clients.append(t.socket())
+        t.connect(clients[-1], port)
+    counts = []
+    for listener in listeners:
+        counts.append(0)
+        while select.select([listener], [], [], 0)[0]:
+            t.accept(listener).close()
+            counts[-1] += 1
+    for client in clients:
+        client.close()
+    return counts
+
+
+def classic_program(sock, *instructions):
+    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)
+    buffer = ctypes.create_string_buffer(code)
+    program = struct.pack("@HP", len(instructions), ctypes.addressof(buffer))
+    sock.setsockopt(SOL, ATTACH_CBPF, program)
+
+
+def extended_program(sock, *instructions):
+    """Of the kind of a socket filter (bpf(2))."""
+    code = ctypes.create_string_buffer(b"".join(instructions))
+    license_name = ctypes.create_string_buffer(b"GPL")
+    attributes = struct.pack("=IIQQ", 1, len(instructions), ctypes.addressof(code),
+                             ctypes.addressof(license_name)).ljust(120, b"\0")
+    number = {"x86_64": 321}[os.uname().machine]
+    fd = ctypes.CDLL(None, use_errno=True).syscall(number, 5, attributes, len(attributes))
+    check(fd >= 0, os.strerror(ctypes.get_errno()))
+    sock.setsockopt(SOL, ATTACH_EBPF, fd)
+    os.close(fd)
+
+
+@test(*ALL)
+def reuseport_spreads(t):
+    counts = heard(t, *sharing(t, 2), 40)
     equal(sum(counts), 40)
     check(min(counts) > 0, counts)
+
+
+@test(*ALL)
+def program_chooses_among_equals(t):
+    port, listeners = sharing(t, 3)
+    ret = 0x06
+    classic_program(listeners[2], (ret, 0, 0, 1))      # any of them may say for all
+    equal(heard(t, port, listeners), [0, 12, 0])
+    equal(sum(heard(t, port, listeners, 4)), 4)
+    extended_program(listeners[0], b"\xb7\0\0\0\2\0\0\0", b"\x95" + bytes(7))      # r0 = 2; exit
+    equal(heard(t, port, listeners), [0, 0, 12])
+    classic_program(listeners[0], (ret, 0, 0, 7))      # there is no such one: the hash
+    counts = heard(t, port, listeners, 60)
+    equal(sum(counts), 60)
+    check(min(counts) > 0, counts)
+    listeners[1].setsockopt(SOL, DETACH, 0)
+    check(min(heard(t, port, listeners, 60)) > 0)
+    equal(error_of(lambda: listeners[1].setsockopt(SOL, DETACH, 0)), "ENOENT")
+    lone = t.socket()
+    equal(error_of(lambda: classic_program(lone, (ret, 0, 0, 0))), "EINVAL")
+
+
+@test(*ALL)
+def program_set_before_listening_serves_who_comes_later(t):
+    def attach(sock, i):
+        if i == 0:
+            classic_program(sock, (0x06, 0, 0, 1))
+    port, listeners = sharing(t, 2, attach)
+    equal(heard(t, port, listeners), [0, 12])
+    listeners[1].close()        # none has that number any more
+    equal(heard(t, port, listeners[:1]), [12])
+
+
+@test(*ALL)
+def listener_of_the_cpu_is_chosen(t):
+    cpus = sorted(os.sched_getaffinity(0))
+    own = dict(enumerate(cpus))     # the last listener has none
+    port, listeners = sharing(t, len(cpus) + 1,
+                              lambda sock, i: sock.setsockopt(SOL, INCOMING_CPU, own.get(i, -1)))
+    try:
+        for i, cpu in own.items():
+            os.sched_setaffinity(0, {cpu})
+            equal(heard(t, port, listeners), [12 * (n == i) for n in range(len(listeners))])
+    finally:
+        os.sched_setaffinity(0, cpus)
+
+
+@test(*ALL)
+def cpu_that_received_is_told(t):
+    cpus = os.sched_getaffinity(0)
+    client, server = t.pair()
+    try:
+        for cpu in cpus:
+            os.sched_setaffinity(0, {cpu})
+            client.sendall(b"x")
+            equal(server.recv(1), b"x")
+            equal(server.getsockopt(SOL, INCOMING_CPU), cpu)
+    finally:
+        os.sched_setaffinity(0, cpus)
 
 
 @test(*ALL)
@@ -270,6 +360,116 @@ def peek_leaves_the_bytes(t):
     equal(server.recv(3, socket.MSG_PEEK), b"abc")
     equal(server.recv(100, socket.MSG_PEEK), b"abcdef")
     equal(server.recv(100), b"abcdef")
+
+
+def recent_kernel():
+    return tuple(int(part) for part in os.uname().release.split(".")[:2]) >= (6, 9)
+
+
+@test(*ALL)
+def peeks_go_on_from_an_offset(t):
+    """SO_PEEK_OFF."""
+    client, server = t.pair()
+    if not t.sluice and not recent_kernel():
+        equal(error_of(server.setsockopt, SOL, 42, 0), "ENOTSUP", "TCP has it since 6.9")
+        return
+    equal(server.getsockopt(SOL, 42), -1)
+    client.sendall(b"abcdefghij")
+    wait_readable(server)
+    server.setsockopt(SOL, 42, 2)
+    equal(server.recv(3, socket.MSG_PEEK), b"cde")
+    equal(server.getsockopt(SOL, 42), 5)
+    equal(server.recv(100, socket.MSG_PEEK), b"fghij")
+    equal(server.getsockopt(SOL, 42), 10)
+    equal(error_of(server.recv, 100, socket.MSG_PEEK | socket.MSG_DONTWAIT), "EAGAIN")
+    client.sendall(b"kl")
+    equal(server.recv(100, socket.MSG_PEEK), b"kl")
+    equal(server.recv(4), b"abcd", "reads begin at the beginning, and take it along")
+    equal(server.getsockopt(SOL, 42), 8)
+    equal(server.recv(100), b"efghijkl")
+    equal(server.getsockopt(SOL, 42), 0)
+    threading.Timer(0.2, lambda: client.sendall(b"later")).start()
+    equal(server.recv(100, socket.MSG_PEEK), b"later", "waited for")
+    equal(server.getsockopt(SOL, 42), 5)
+    server.setsockopt(SOL, 42, -1)
+    equal(server.recv(100, socket.MSG_PEEK), b"later")
+    equal(server.recv(100, socket.MSG_PEEK), b"later")
+
+
+class Stamp:
+    """An option that asks for times: its value, and the control message that comes of it."""
+
+    def __init__(self, name, option, value, layout, parts, kind=None):
+        self.name, self.option, self.value, self.layout, self.parts = name, option, value, layout, parts
+        self.kind = kind or option
+
+
+RX_SOFTWARE = 8 | 16
+STAMPS = (Stamp("us", 29, 1, "=qq", 1e6), Stamp("ns", 35, 1, "=qq", 1e9),
+          Stamp("us-new", 63, 1, "=qq", 1e6), Stamp("ns-new", 64, 1, "=qq", 1e9),
+          Stamp("all", 37, RX_SOFTWARE, "=qqqqqq", 1e9), Stamp("all-new", 65, RX_SOFTWARE, "=qqqqqq", 1e9))
+
+
+watch = []
+
+
+def take_times():
+    """The kernel takes times while somebody asks, and begins and ends a moment late."""
+    if watch:
+        return
+    watch.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    watch[0].setsockopt(SOL, STAMPS[0].option, 1)
+    time.sleep(0.5)
+
+
+@test(*ALL)
+def received_bytes_tell_their_time(t):
+    take_times()
+    for stamp in STAMPS:
+        client, server = t.pair()
+        server.setsockopt(SOL, stamp.option, stamp.value)
+        # recvmsg() of Python's wants a family that it knows.
+        server = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=server.detach())
+        client.sendall(b"whole segment")
+        data, messages, _flags, _ = server.recvmsg(100, 200)
+        equal(data, b"whole segment")
+        equal([message[:2] for message in messages], [(SOL, stamp.kind)], stamp.name)
+        seconds, parts = struct.unpack(stamp.layout, messages[0][2])[:2]
+        check(abs(seconds + parts / stamp.parts - time.time()) < 5, f"{stamp.name}: {seconds}, {parts}")
+        client.sendall(b"read in parts")
+        first, again, rest = (server.recvmsg(4, 200), server.recvmsg(100, 200, socket.MSG_PEEK),
+                              server.recvmsg(100, 200))
+        equal((first[0], rest[0]), (b"read", b" in parts"))
+        equal([len(first[1]), again[1], rest[1]], [1, first[1], first[1]], "of one segment")
+        server.setsockopt(SOL, stamp.option, 0)
+        client.sendall(b"more")
+        equal(server.recvmsg(100, 200)[:2], (b"more", []), stamp.name)
+
+
+@test(*ALL)
+def a_syn_is_saved_and_taken_once(t):
+    """TCP_SAVE_SYN, TCP_SAVED_SYN."""
+    for what, link in ((0, 0), (1, 0), (2, 14)):
+        def prepare(sock, value=what):
+            sock.setsockopt(TCP, 27, value)
+            equal(sock.getsockopt(TCP, 27), value)
+        client, server = t.pair(before_listen=prepare)
+        equal(client.getsockopt(TCP, 28, 200), b"", "a client")
+        if not what:
+            equal(server.getsockopt(TCP, 28, 200), b"", "not asked for")
+            continue
+        equal(error_of(server.getsockopt, TCP, 28, 39), "EINVAL", "too little room")
+        saved = server.getsockopt(TCP, 28, 200)
+        equal(server.getsockopt(TCP, 28, 200), b"", "again")
+        header = 40 if ":" in t.host else 20
+        equal(saved[link] >> 4, 6 if ":" in t.host else 4)
+        segment = saved[link + header:]
+        equal(struct.unpack_from("!HH", segment), (t.port_of(client), t.port_of(server)))
+        equal((segment[12] >> 4) * 4, len(segment), "all of its options")
+        equal(segment[13] & 0x3f, 2, "a SYN")
+    sock = t.socket()
+    for value in (-1, 3):
+        equal(error_of(sock.setsockopt, TCP, 27, value), "EINVAL")
 
 
 @test(*ALL)
@@ -666,4 +866,4 @@ def keepalive_ends_a_dead_connection(t):
 
 
 if __name__ == "__main__":
-    run(sys.argv[1] if len(sys.argv) > 1 else None)
+    run(*sys.argv[1:])

@@ -106,6 +106,9 @@ SLUICE4 = Transport("sluice4", AF_SLUICE, 0, "127.0.0.1", "::")
 SLUICE6 = Transport("sluice6", AF_SLUICE, 0, "::1", "::")
 INET = Transport("inet-253", socket.AF_INET, 253, "127.0.0.1", "0.0.0.0")
 INET6 = Transport("inet6-253", socket.AF_INET6, 253, "::1", "::")
+# Real TCP on the wire, by the numbers of two of its three entrances.
+REAL4 = Transport("inet-257", socket.AF_INET, 257, "127.0.0.1", "0.0.0.0")
+REAL6 = Transport("sluice6-tcp", AF_SLUICE, socket.IPPROTO_TCP, "::1", "::")
 
 
 def error_of(function, *args):

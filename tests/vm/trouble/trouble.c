@@ -82,6 +82,8 @@ static int __init trouble_init(void)
 		WARN_ON(1);
 	if (!strcmp(kind, "oops"))
 		*(volatile int *)8 = 1;
+	if (!strcmp(kind, "breakpoint"))
+		asm volatile("int3");
 	if (!strcmp(kind, "refuse"))
 		return -EEXIST;
 	if (!strcmp(kind, "stuck"))

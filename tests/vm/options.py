@@ -1,0 +1,204 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+# Every socket option that Linux 6.12 knows, inside the VM, with right and wrong
+# values and lengths, on kernel TCP and on Sluice: Documentation/options.md says
+# what comes out, and is what is tested here.
+import ctypes
+import errno
+import glob
+import os
+import re
+import select
+import socket
+import struct
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from network import ROOT, counter  # noqa: E402
+from runner import check, equal, run, test  # noqa: E402
+from transport import INET, INET6, REAL4, REAL6, SLUICE4, SLUICE6, TCP4, TCP6, error_of, libc, ports  # noqa: E402
+
+NUMBERS = {"SOL_SOCKET": 1, "IPPROTO_TCP": 6, "IPPROTO_IP": 0, "IPPROTO_IPV6": 41}
+HEADERS = {"SOL_SOCKET": ("asm-generic/socket.h", "SO_"), "IPPROTO_TCP": ("linux/tcp.h", "TCP_"),
+           "IPPROTO_IP": ("linux/in.h", "IP_|MCAST_"), "IPPROTO_IPV6": ("linux/in6.h", "IPV6_")}
+# What the headers define beside options.
+NO_OPTIONS = re.compile(r"TCP_(MSS_|REPAIR_(ON|OFF)|MD5SIG_(MAX|FLAG)|AO_MAX|RECEIVE_)|"
+                        r"IP_(PMTUDISC|DEFAULT)_|MCAST_(IN|EX)CLUDE|"
+                        r"IPV6_(FL_|FLOWINFO_(FLOW|PRIO)|PRIORITY_|TLV_|PMTUDISC_|PREFER_)")
+NEWEST = tuple(int(part) for part in os.uname().release.split(".")[:2]) >= (6, 12)
+
+
+class Row:
+    def __init__(self, level, cells):
+        self.level, self.name, self.number = level, cells[0], int(cells[1])
+        self.here, self.to_tcp = cells[2], cells[3]
+
+
+def table():
+    """The rows of Documentation/options.md."""
+    rows, level = [], None
+    with open(os.path.join(ROOT, "Documentation", "options.md")) as file:
+        for line in file:
+            if line.startswith("## "):
+                level = line[3:].strip()
+            elif line.startswith("| ") and level in NUMBERS and not line.startswith("| option"):
+                rows.append(Row(level, [cell.strip() for cell in line.strip("|\n ").split("|")]))
+    return rows
+
+
+# ---- asking ----------------------------------------------------------------------------
+
+INTEGERS = [struct.pack("=i", n) for n in (-1, 0, 1, 2, 100, 0x7fffffff, -0x80000000)]
+VALUES = [b"", b"\1", b"\1\0\0", *INTEGERS, bytes(8), bytes(16), b"\xff" * 64]
+
+
+def outcome(result):
+    number = ctypes.get_errno()
+    if not result:
+        return "0"
+    return "EOPNOTSUPP" if number == errno.EOPNOTSUPP else errno.errorcode.get(number, str(number))
+
+
+def write(sock, row, value):
+    return outcome(libc.setsockopt(sock.fileno(), NUMBERS[row.level], row.number, value, len(value)))
+
+
+def read(sock, row, room):
+    value, length = ctypes.create_string_buffer(max(room, 1)), ctypes.c_uint32(room)
+    error = outcome(libc.getsockopt(sock.fileno(), NUMBERS[row.level], row.number, value, ctypes.byref(length)))
+    return value.raw[:length.value] if error == "0" else error
+
+
+def story(transport, row):
+    """What becomes of each value, and what is read back, each time of a new socket."""
+    steps = []
+    for value in VALUES:
+        with transport.socket() as sock:
+            steps.append((value, write(sock, row, value), read(sock, row, 4), read(sock, row, 64)))
+    with transport.socket() as sock:
+        steps.append(("get", *(read(sock, row, room) for room in (0, 1, 3))))
+    return steps
+
+
+# ---- the table ---------------------------------------------------------------------------
+
+@test()
+def the_table_has_every_option():
+    known = {(row.level, row.name): row.number for row in table()}
+    folder, = glob.glob("/usr/src/linux-headers-6.12*-common/include/uapi")
+    for level, (header, prefix) in HEADERS.items():
+        with open(os.path.join(folder, header)) as file:
+            for line in file:
+                found = re.match(rf"#define\s+((?:{prefix})[A-Z0-9_]+)\s+(\d+)\b", line)
+                if found and not NO_OPTIONS.match(found[1]):
+                    equal(known.pop((level, found[1]), None), int(found[2]), f"{level} {found[1]}")
+    equal(known, {}, "options that Linux doesn't have")
+
+
+class Pairing:
+    """A level's options on a Sluice socket, and the kernel's TCP socket beside it."""
+
+    def __init__(self, level, ours, kernel):
+        self.level, self.ours, self.kernel = level, ours, kernel
+        self.name = f"{level}-{ours.name}"
+
+
+PAIRINGS = [Pairing(level, ours, kernel) for level in NUMBERS
+            for ours, kernel in ((INET, TCP4), (REAL4, TCP4), (INET6, TCP6), (SLUICE6, TCP6), (REAL6, TCP6))
+            if level != "IPPROTO_IPV6" or kernel is TCP6]
+
+
+def mismatch(row, ours, kernel):
+    """What isn't as the table says, or None."""
+    steps = [(mine, theirs) for mine, theirs in zip(ours, kernel) if mine != theirs]
+    if row.to_tcp == "same" and steps:
+        return f"here {steps[0][0]}, TCP {steps[0][1]}"
+    if row.to_tcp == "differs" and not steps and NEWEST:
+        return "differs from TCP in nothing"
+    given = {step[1] for step in ours if step[0] in INTEGERS}
+    if row.here.startswith("refused ") and not given <= {row.here.split()[1], "EINVAL"}:
+        return f"setting it gave {given}"
+    if row.here == "read only" and "0" in given:
+        return "it could be set"
+    return None
+
+
+@test(*PAIRINGS)
+def options_are_as_the_table_says(pairing):
+    wrong = []
+    for row in table():
+        if row.level == pairing.level:
+            ours = story(pairing.ours, row)
+            if not NEWEST and all(step[1] in ("ENOPROTOOPT", "EINVAL") for step in ours[:-1]):
+                continue    # an option that this kernel may not have
+            if text := mismatch(row, ours, story(pairing.kernel, row)):
+                wrong.append(f"{row.name}: {text}")
+    check(not wrong, "\n".join(wrong))
+
+
+# ---- what only the wire shows --------------------------------------------------------------
+
+@test(TCP4, TCP6, SLUICE4, SLUICE6, INET, INET6, REAL4, REAL6)
+def segments_from_afar_are_dropped(t):
+    """IP_MINTTL and IPV6_MINHOPCOUNT (RFC 5082): the peer's segments begin with 64."""
+    level, option = (41, 73) if ":" in t.host else (0, 21)
+    client, server = t.pair()
+    server.setsockopt(level, option, 65)
+    client.sendall(b"far")
+    server.settimeout(0.3)
+    before = counter("ttl_too_low")
+    try:
+        check(not server.recv(10), "heard from afar")
+    except TimeoutError:
+        pass
+    if t.sluice:
+        check(counter("ttl_too_low") >= before)
+    server.setsockopt(level, option, 64)
+    server.settimeout(10)
+    equal(server.recv(10), b"far")
+    if t.sluice:
+        check(counter("ttl_too_low") > 0)
+
+
+@test(TCP4, TCP6, SLUICE4, SLUICE6, INET, REAL4)
+def deferred_accept_waits_for_data(t):
+    listener = t.socket()
+    t.bind(listener, port := next(ports))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
+    listener.listen()
+    client = t.socket()
+    t.connect(client, port)
+    listener.setblocking(False)
+    time.sleep(0.2)
+    equal(error_of(t.accept, listener), "EAGAIN", "without data")
+    client.sendall(b"data")
+    equal(len(select.select([listener], [], [], 10)[0]), 1)
+    equal(t.accept(listener).recv(10), b"data")
+    # Who says nothing is accepted after all.
+    silent = t.socket()
+    t.connect(silent, port)
+    begin = time.monotonic()
+    equal(len(select.select([listener], [], [], 20)[0]), 1)
+    check(time.monotonic() - begin > 0.5, time.monotonic() - begin)
+    t.accept(listener)
+
+
+@test(TCP4, TCP6, SLUICE4, SLUICE6, INET, INET6)
+def rcvlowat_beyond_the_buffer_still_wakes(t):
+    client, server = t.pair()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1 << 30)
+    server.settimeout(20)
+    data, got = bytes(2000000), 0
+    client.settimeout(20)
+    sender = threading.Thread(target=lambda: (client.sendall(data), client.shutdown(socket.SHUT_WR)))
+    sender.start()
+    while part := server.recv(1 << 20):
+        got += len(part)
+    sender.join()
+    equal(got, len(data))
+
+
+if __name__ == "__main__":
+    run(*sys.argv[1:])

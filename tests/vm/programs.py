@@ -1,0 +1,449 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+# Unmodified programs on Sluice by `sluice run`, inside the VM: servers and
+# clients that know nothing of it, on the native wire and as real TCP, where
+# the peer is the kernel's TCP.
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from network import ROOT, counter, sluice, until  # noqa: E402
+from network import run as command  # noqa: E402
+from runner import check, equal, run, test  # noqa: E402
+from transport import ports  # noqa: E402
+
+SLUICE = os.path.join(ROOT, "build", "userspace", "sluice")
+KILOBYTES = 8192
+KERNEL, NATIVELY, REALLY = 0, 253, 257
+
+
+class Way:
+    """How the server and the client of a pair of programs are started."""
+
+    def __init__(self, name, server, client):
+        self.name, self.server, self.client = name, server, client
+
+    def wire_of_server(self):
+        """None: kernel TCP serves."""
+        return self.server and ("tcp" if "--tcp" in self.server else "native")
+
+
+class Pair:
+    """Protocols that a server and a client name by themselves; 0: kernel TCP."""
+    server = ()
+
+    def __init__(self, serving, asking):
+        self.name, self.serving, self.asking = f"{serving}-{asking}", serving, asking
+
+    def wire_of_server(self):
+        return {NATIVELY: "native", REALLY: "tcp"}.get(self.serving)
+
+
+NATIVE = Way("native", (SLUICE, "run", "--native"), (SLUICE, "run", "--native"))
+SERVES = Way("serves-kernel-tcp", (SLUICE, "run", "--tcp"), ())
+ASKS = Way("asks-kernel-tcp", (), (SLUICE, "run", "--tcp"))
+WAYS = (NATIVE, SERVES, ASKS)
+
+
+@contextlib.contextmanager
+def started(way, *words, port, **more):
+    """A server that listens by now; ended at the end."""
+    process = subprocess.Popen((*way.server, *words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                               text=True, start_new_session=True, **more)
+    try:
+        end = time.monotonic() + 15
+        while not listening(way, port):
+            check(process.poll() is None, f"{words[0]} ended: {process.stderr.read() if process.poll() else ''}")
+            check(time.monotonic() < end, f"{words[0]} never listened")
+            time.sleep(0.1)
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        process.stderr.close()
+
+
+def listening(way, port):
+    wire = way.wire_of_server()
+    if wire:
+        return f":{port} " in sluice("ss", "-lH", f"sport = :{port} and wire = {wire}").stdout
+    return f":{port} " in command("ss", "-tlnH", f"sport = :{port}").stdout
+
+
+def ask(way, *words, **more):
+    return command(*way.client, *words, **more).stdout
+
+
+@contextlib.contextmanager
+def website():
+    """A directory with a page and a large file; the file's sum."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        with open(os.path.join(directory, "index.html"), "w") as page:
+            page.write("<p>It works.</p>\n")
+        data = os.urandom(1 << 20)
+        digest = hashlib.sha256()
+        with open(os.path.join(directory, "large"), "wb") as large:
+            for _ in range(KILOBYTES >> 10):
+                large.write(data)
+                digest.update(data)
+        yield directory, digest.hexdigest()
+
+
+NGINX = """
+daemon off; worker_processes 2; pid {directory}/pid; error_log {directory}/errors;
+events {{ }}
+http {{
+    access_log off; sendfile on; keepalive_timeout 20;
+    client_body_temp_path {directory}; proxy_temp_path {directory}; fastcgi_temp_path {directory};
+    uwsgi_temp_path {directory}; scgi_temp_path {directory};
+    server {{ listen 127.0.0.1:{port}; listen [::1]:{port}; root {directory}; }}
+}}
+"""
+
+
+@contextlib.contextmanager
+def nginx(way, directory, port):
+    configuration = os.path.join(directory, "nginx.conf")
+    with open(configuration, "w") as file:
+        file.write(NGINX.format(directory=directory, port=port))
+    with started(way, "/usr/sbin/nginx", "-e", "stderr", "-c", configuration, port=port):
+        yield
+
+
+@test(*WAYS)
+def nginx_and_curl(way):
+    port = next(ports)
+    with website() as (directory, digest):
+        with nginx(way, directory, port):
+            for host in ("127.0.0.1", "[::1]"):
+                url = f"http://{host}:{port}"
+                equal(ask(way, "curl", "-sS", url + "/"), "<p>It works.</p>\n")
+            # One connection for three requests.
+            once = ("-o", "/dev/null", url + "/")
+            again = ask(way, "curl", "-sS", "-w", "%{num_connects} ", *once, *once, *once)
+            equal(again.split(), ["1", "0", "0"], "connections made")
+            equal(ask(way, "curl", "-sS", "-r", "3-4", url + "/"), "It")
+            copy = os.path.join(directory, "copy")
+            ask(way, "curl", "-sS", "-o", copy, url + "/large")
+            with open(copy, "rb") as file:
+                equal(hashlib.file_digest(file, "sha256").hexdigest(), digest)
+    check(counter("segs_in") > 0)
+
+
+@contextlib.contextmanager
+def gigabyte():
+    """A file whose bytes here and there are at random; the rest takes no memory."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        with open(os.path.join(directory, "large"), "wb") as large:
+            large.truncate(1 << 30)
+            for place in range(0, 1 << 30, 10000019):
+                os.pwrite(large.fileno(), os.urandom(5000), place)
+        yield directory
+
+
+@test(SERVES, limit=300)
+def nginx_sends_a_gigabyte(way):
+    port = next(ports)
+    with gigabyte() as directory, nginx(way, directory, port):
+        before = counter("bytes_out")
+        ask(way, "sh", "-c", f"curl -sS http://127.0.0.1:{port}/large | cmp - {directory}/large")
+        check(counter("bytes_out") - before > 1 << 30)
+
+
+@test(*WAYS)
+def python_http_server(way):
+    port = next(ports)
+    with website() as (directory, digest):
+        with started(way, "python3", "-m", "http.server", "-d", directory, "-b", "127.0.0.1", str(port), port=port):
+            equal(ask(way, "curl", "-sS", f"http://127.0.0.1:{port}/"), "<p>It works.</p>\n")
+
+
+ECHO = """
+import asyncio, sys
+async def serve(reader, writer):
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+async def main():
+    server = await asyncio.start_server(serve, "127.0.0.1", int(sys.argv[1]))
+    await server.serve_forever()
+asyncio.run(main())
+"""
+THREADS = """
+import socketserver, sys
+class Echo(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(line)
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+socketserver.ThreadingTCPServer(("127.0.0.1", int(sys.argv[1])), Echo).serve_forever()
+"""
+CLIENT = """
+import socket, sys
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+text = b"line\\n" * 20000
+import threading
+threading.Thread(target=lambda: (s.sendall(text), s.shutdown(socket.SHUT_WR))).start()
+got = b""
+while part := s.recv(65536):
+    got += part
+print(got == text, s.proto)
+"""
+
+
+@test(*WAYS)
+def python_asyncio_and_socketserver(way):
+    for program in (ECHO, THREADS):
+        port = next(ports)
+        with started(way, "python3", "-c", program, str(port), port=port):
+            equal(ask(way, "python3", "-c", CLIENT, str(port)).split()[0], "True")
+
+
+@test(*WAYS)
+def iperf3_in_all_directions(way):
+    port = next(ports)
+    with started(way, "iperf3", "-s", "-p", str(port), port=port):
+        for more in ((), ("-R",), ("-P", "4"), ("-Z",), ("--bidir",)):
+            result = json.loads(ask(way, "iperf3", "-J", "-c", "127.0.0.1", "-p", str(port), "-t", "1", *more))
+            check("error" not in result, f"{more}: {result.get('error')}")
+            check(result["end"]["sum_received"]["bytes"] > 1 << 20, f"{more}: hardly anything arrived")
+
+
+@test(*WAYS)
+def redis_and_its_benchmark(way):
+    port = next(ports)
+    with tempfile.TemporaryDirectory() as directory:
+        with started(way, "redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory,
+                     port=port):
+            equal(ask(way, "redis-cli", "-p", str(port), "set", "key", "value").strip(), "OK")
+            equal(ask(way, "redis-cli", "-p", str(port), "get", "key").strip(), "value")
+            table = ask(way, "redis-benchmark", "-p", str(port), "-n", "2000", "-c", "20", "-t", "set,get", "--csv")
+            equal(table.count("\n"), 3, table)
+
+
+@test(*WAYS)
+def socat_and_ncat(way):
+    port = next(ports)
+    with started(way, "socat", "-t30", f"TCP4-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork", "EXEC:cat", port=port):
+        equal(ask(way, "ncat", "--send-only", "127.0.0.1", str(port), input="x"), "")
+        equal(ask(way, "socat", "-t5", "-", f"TCP4:127.0.0.1:{port}", input="through"), "through")
+        equal(ask(way, "ncat", "127.0.0.1", str(port), input="and back"), "and back")
+
+
+@test(*WAYS)
+def ssh_copies_a_file(way):
+    port = next(ports)
+    with website() as (directory, digest):
+        for name in ("host", "user"):
+            command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", os.path.join(directory, name))
+        os.rename(os.path.join(directory, "user.pub"), os.path.join(directory, "authorized"))
+        os.makedirs("/run/sshd", exist_ok=True)
+        with started(way, "/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null", "-p", str(port),
+                     "-h", os.path.join(directory, "host"), "-o", "ListenAddress=127.0.0.1", "-o", "StrictModes=no",
+                     "-o", "PidFile=none", "-o", "UsePAM=no", "-o", "PermitRootLogin=yes",
+                     "-o", f"AuthorizedKeysFile={directory}/authorized",
+                     "-o", "Subsystem=sftp internal-sftp", port=port):
+            ask(way, "scp", "-q", "-F", "/dev/null", "-P", str(port), "-i", os.path.join(directory, "user"),
+                "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+                f"root@127.0.0.1:{directory}/large", os.path.join(directory, "copy"))
+        with open(os.path.join(directory, "copy"), "rb") as file:
+            equal(hashlib.file_digest(file, "sha256").hexdigest(), digest)
+
+
+# ---- the protocol as the third argument of socket() ----
+
+def address_words(port):
+    """A struct sockaddr_in without its family, as socat wants it."""
+    return f"x{port:04x}x7f000001x0000000000000000"
+
+
+NAMED_SERVER = """
+import asyncio, socket, socketserver, sys, threading
+protocol, port = int(sys.argv[1]), int(sys.argv[2])
+async def serve(reader, writer):
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+async def loop():
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
+    sock.bind(("127.0.0.1", port))
+    await (await asyncio.start_server(serve, sock=sock)).serve_forever()
+class Echo(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(line)
+class Server(socketserver.ThreadingTCPServer):
+    def __init__(self, address):
+        super().__init__(address, Echo, bind_and_activate=False)
+        self.socket.close()
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
+        self.server_bind()
+        self.server_activate()
+threading.Thread(target=Server(("127.0.0.1", port + 1)).serve_forever, daemon=True).start()
+asyncio.run(loop())
+"""
+NAMED_CLIENT = """
+import asyncio, socket, sys
+protocol = int(sys.argv[1])
+async def echo(port):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
+    sock.connect(("127.0.0.1", port))  # asyncio's own would ask getaddrinfo(), which knows few protocols
+    reader, writer = await asyncio.open_connection(sock=sock)
+    text = b"line\\n" * 20000
+    writer.write(text)
+    writer.write_eof()
+    print(await reader.read() == text, sock.proto)
+for port in sys.argv[2:]:
+    asyncio.run(echo(int(port)))
+"""
+PAIRS = (Pair(NATIVELY, NATIVELY), Pair(REALLY, KERNEL), Pair(KERNEL, REALLY))
+
+
+@test(*PAIRS)
+def python_names_the_protocol(pair):
+    port = next(ports)
+    next(ports)
+    with started(pair, "python3", "-c", NAMED_SERVER, str(pair.serving), str(port), port=port):
+        said = command("python3", "-c", NAMED_CLIENT, str(pair.asking), str(port), str(port + 1)).stdout
+        equal(said, f"True {pair.asking}\n" * 2)
+
+
+@test(*PAIRS)
+def socat_names_the_protocol(pair):
+    port = next(ports)
+    with started(pair, "socat", "-t30", f"SOCKET-LISTEN:2:{pair.serving}:{address_words(port)},reuseaddr,fork",
+                 "EXEC:cat", port=port):
+        equal(command("socat", "-t5", "-", f"SOCKET-CONNECT:2:{pair.asking}:{address_words(port)}",
+                      input="through").stdout, "through")
+
+
+# ---- sluice run itself ---------------------------------------------------------------
+
+@test()
+def ss_shows_whose_they_are():
+    port = next(ports)
+    with started(SERVES, "python3", "-m", "http.server", "-b", "127.0.0.1", str(port), port=port) as process:
+        out = sluice("ss", "-lp", f"sport = :{port}").stdout
+        check(f"pid={process.pid}," in out and "python3" in out, out)
+
+
+@test()
+def algorithm_is_chosen():
+    program = "import socket; s = socket.socket(); print(s.getsockopt(6, 13, 16).rstrip(b'\\0').decode())"
+    equal(sluice("run", "--cc", "reno", "python3", "-c", program).stdout.strip(), "reno")
+    done = sluice("run", "--cc", "nonesuch", "true", check=False)
+    equal((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+
+
+@test()
+def other_sockets_are_left_alone():
+    program = ("import socket as s; o = [s.socket(s.AF_INET, s.SOCK_DGRAM), s.socket(s.AF_UNIX), s.socket(s.AF_INET6)];"
+               "print([x.getsockopt(s.SOL_SOCKET, 38) for x in o])")
+    equal(sluice("run", "python3", "-c", program).stdout.strip(), "[17, 0, 6]")
+    equal(sluice("run", "sh", "-c", "exit 7", check=False).returncode, 7)
+    equal(sluice("run", "--cc", "reno", "--", "echo", "--", "-x").stdout, "-- -x\n")
+
+
+STATIC = """
+#include <stdio.h>
+#include <sys/socket.h>
+int main(void)
+{
+	int types[] = {SOCK_STREAM | SOCK_CLOEXEC, SOCK_DGRAM}, value;
+	socklen_t size = sizeof(value);
+	for (int i = 0; i < 4; i++) {
+		int fd = socket(i & 1 ? AF_INET6 : AF_INET, types[i / 2], 0);
+		getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &value, &size);
+		printf("%d ", value);
+	}
+}
+"""
+# System calls that libc doesn't see, as Go's are: socket(), getsockopt().
+RAW = """
+from ctypes import CDLL, byref, c_int
+call, value, size = CDLL(None).syscall, c_int(), c_int(4)
+call(55, call(41, 2, 1, 6), 1, 38, byref(value), byref(size))
+print(value.value)
+"""
+
+
+@contextlib.contextmanager
+def static_program():
+    with tempfile.TemporaryDirectory() as directory:
+        program = os.path.join(directory, "static")
+        command("gcc", "-static", "-x", "c", "-", "-o", program, input=STATIC)
+        yield program
+
+
+def groups():
+    return [name for name in os.listdir("/sys/fs/cgroup") if name.startswith("sluice-run.")]
+
+
+def kernel_hooks_sockets():
+    with open("/proc/kallsyms") as symbols:
+        return any(line.split()[2] == "update_socket_protocol" for line in symbols)
+
+
+@test()
+def sockets_that_libc_does_not_make():
+    with static_program() as program:
+        if not kernel_hooks_sockets():
+            done = sluice("run", program, check=False)
+            check(done.returncode == 1 and "statically" in done.stderr and "6.6" in done.stderr, done.stderr)
+            equal(done.stderr.count("\n"), 1)
+            return
+        equal(sluice("run", program).stdout, "257 257 17 17 ")
+        equal(sluice("run", "--native", program).stdout, "253 253 17 17 ")
+        equal(sluice("run", "sh", "-c", f"{program}; {program} | cat").stdout, "257 257 17 17 " * 2, "children")
+        equal(sluice("run", "python3", "-c", RAW).stdout, "257\n")
+        equal(command(program).stdout, "6 6 17 17 ", "outside")
+        # Two at once.
+        with subprocess.Popen([SLUICE, "run", "sh", "-c", "echo; read x"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as other:
+            other.stdout.readline()
+            equal(sluice("run", "--native", program).stdout, "253 253 17 17 ")
+            other.stdin.write(b"\n")
+        done = sluice("run", "--cc", "reno", program, check=False)
+        check(done.returncode == 1 and "--cc" in done.stderr, done.stderr)
+        # What stays in the background keeps its hook; the group goes with the last.
+        out = sluice("run", "sh", "-c", f"(sleep 1; {program} > {program}.out) > /dev/null 2>&1 &").stdout
+        equal((out, len(groups())), ("", 1))
+        until(lambda: not groups(), 10, groups)
+        with open(program + ".out") as file:
+            equal(file.read(), "257 257 17 17 ")
+
+
+@test()
+def what_cannot_be_run_is_told():
+    done = sluice("run", "nonesuch", check=False)
+    equal((done.returncode, done.stderr.count("\n")), (127, 1), done.stderr)
+    check("not found" in done.stderr, done.stderr)
+    sluice("set", "real_tcp", "0")
+    try:
+        done = sluice("run", "true", check=False)
+        check(done.returncode == 1 and "real_tcp" in done.stderr, done.stderr)
+        equal(sluice("run", "--native", "true").returncode, 0)
+    finally:
+        sluice("set", "real_tcp", "1")
+
+
+if __name__ == "__main__":
+    run(*sys.argv[1:])

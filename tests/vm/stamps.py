@@ -1,0 +1,211 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+# Times of what is sent (SO_TIMESTAMPING), from the error queue, inside the VM.
+# Kernel TCP runs first, as the reference.
+import os
+import select
+import socket
+import struct
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from mix import KERNEL4, KERNEL6, OURS4, OURS6  # noqa: E402
+from network import Link, until  # noqa: E402
+from network import run as command  # noqa: E402
+from runner import check, equal, run, test  # noqa: E402
+from traffic import V4, V6, abort, joined  # noqa: E402
+from transport import INET, INET6, REAL4, REAL6, SLUICE4, SLUICE6, TCP4, TCP6, error_of  # noqa: E402
+
+ALL = (TCP4, TCP6, SLUICE4, SLUICE6, INET, INET6, REAL4, REAL6)
+FAR = (KERNEL4, KERNEL6, OURS4, OURS6, V4, V6)
+SO_TIMESTAMPING = 37
+SENT, SOFTWARE, PLACE, QUEUED, ACKED, ALONE = 2, 16, 128, 256, 512, 2048    # SOF_TIMESTAMPING_*
+SND, SCHED, ACK = 0, 1, 2    # SCM_TSTAMP_*
+ENOMSG, ORIGIN = 42, 4    # of each report
+
+
+def ask(sock, flags):
+    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, flags)
+
+
+def take(sock):
+    """recvmsg() of the error queue, which Python knows of families of its own alone."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=os.dup(sock.fileno())) as known:
+        return known.recvmsg(1 << 17, 512, socket.MSG_ERRQUEUE)
+
+
+def report(sock):
+    """The next one: kind, place, seconds, what came with it. None: there is none."""
+    poll = select.poll()
+    poll.register(sock, 0)
+    if not poll.poll(0):
+        equal(error_of(take, sock), "EAGAIN")
+        return None
+    data, control, flags, _ = take(sock)
+    check(flags & socket.MSG_ERRQUEUE, f"flags {flags:x}")
+    seconds = kind = place = None
+    for level, name, value in control:
+        if (level, name) == (socket.SOL_SOCKET, SO_TIMESTAMPING):
+            whole, nano = struct.unpack_from("=qq", value)
+            seconds = whole + nano / 1e9
+        elif (level, name) in ((0, 11), (41, 25)):    # IP_RECVERR, IPV6_RECVERR
+            number, origin, _, _, _, kind, place = struct.unpack_from("=IBBBBII", value)
+            equal((number, origin), (ENOMSG, ORIGIN))
+    check(abs(time.time() - seconds) < 60, seconds)
+    return kind, place, seconds, data
+
+
+def reports(sock, *wanted):
+    """The first of each wanted (kind, place), by time. A segment that went again is told of again."""
+    got, newest = {}, max(place for _, place in wanted)
+
+    def all_there():
+        while one := report(sock):
+            check(one[0] in [kind for kind, _ in wanted] and one[1] <= newest, f"{one}, not of {wanted}")
+            if one[:2] in wanted:
+                got.setdefault(one[:2], one)
+        return len(got) == len(wanted)
+    until(all_there, 10, lambda: f"of {wanted}: {got}")
+    return sorted(got.values(), key=lambda one: one[2])
+
+
+def carry(client, server, data):
+    client.sendall(data)
+    equal(server.recv(len(data), socket.MSG_WAITALL), data)
+
+
+@test(*ALL)
+def each_send_is_told_by_its_last_byte(t):
+    client, server = t.pair()
+    carry(client, server, b"before")
+    ask(client, SENT | SOFTWARE | PLACE | ALONE)
+    place = -1
+    for size in (100, 1, 50000, 200000):
+        carry(client, server, os.urandom(size))
+        place += size
+        equal(reports(client, (SND, place))[0][3], b"")
+    equal(client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), 0)
+    carry(server, client, b"nobody asked")
+    equal(report(server), None)
+
+
+@test(*ALL)
+def queueing_sending_and_acknowledgment_are_told(t):
+    client, server = t.pair()
+    ask(client, QUEUED | SENT | ACKED | SOFTWARE | PLACE | ALONE)
+    for place in (9, 19):
+        carry(client, server, bytes(10))
+        carry(server, client, b"an acknowledgment, too")
+        steps = (SCHED, place), (SND, place), (ACK, place)
+        equal(tuple(one[:2] for one in reports(client, *steps)), steps, "in the order of their times")
+
+
+@test(*ALL)
+def without_a_place_it_is_zero(t):
+    client, server = t.pair()
+    ask(client, SENT | SOFTWARE | ALONE)
+    for _ in range(3):
+        carry(client, server, bytes(100))
+        reports(client, (SND, 0))
+
+
+@test(*ALL)
+def the_packet_comes_with_it(t):
+    client, server = t.pair()
+    ask(client, SENT | SOFTWARE | PLACE)
+    carry(client, server, b"these very bytes")
+    data = reports(client, (SND, 15))[0][3]
+    check(data.endswith(b"these very bytes"), data)
+
+
+@test(*ALL)
+def places_are_counted_from_where_it_was_asked(t):
+    client, server = t.pair()
+    for _ in range(3):
+        ask(client, SENT | SOFTWARE | PLACE | ALONE)
+        carry(client, server, bytes(1000))
+        reports(client, (SND, 999))
+        ask(client, 0)
+        carry(client, server, bytes(77))
+        equal(report(client), None)
+
+
+@test(*ALL)
+def one_send_may_ask_for_itself(t):
+    client, server = t.pair()
+    ask(client, SOFTWARE | ALONE)
+    carry(client, server, bytes(10))
+    equal(report(client), None)
+    client.sendmsg([bytes(20)], [(socket.SOL_SOCKET, SO_TIMESTAMPING, struct.pack("=I", SENT))])
+    reports(client, (SND, 0))
+    carry(client, server, bytes(10))
+    equal(report(client), None)
+
+
+@test(*ALL)
+def control_messages_are_checked(t):
+    client, server = t.pair()
+    for level, name, value in ((socket.SOL_SOCKET, 9999, b"1234"), (socket.SOL_SOCKET, SO_TIMESTAMPING, b"1"),
+                               (socket.SOL_SOCKET, SO_TIMESTAMPING, struct.pack("=I", SOFTWARE))):
+        equal(error_of(client.sendmsg, [b"data"], [(level, name, value)]), "EINVAL", f"{name} {value}")
+    client.sendmsg([b"data"], [(99, 1, b"of no level here")])
+    equal(server.recv(100), b"data", "the first that went")
+
+
+@test(*ALL)
+def reports_wake_who_polls(t):
+    client, server = t.pair()
+    ask(client, ACKED | SOFTWARE | PLACE | ALONE)
+    poll = select.epoll()
+    poll.register(client, select.EPOLLET)
+    carry(client, server, b"data")
+    equal(poll.poll(5), [(client.fileno(), select.EPOLLERR)])
+    reports(client, (ACK, 3))
+    poll.close()
+
+
+@test(*ALL)
+def unread_reports_go_with_the_socket(t):
+    for _ in range(20):
+        client, server = t.pair()
+        ask(client, QUEUED | SENT | ACKED | SOFTWARE)
+        for _ in range(20):
+            client.send(bytes(1000))
+        poll = select.poll()
+        poll.register(client, 0)
+        equal(poll.poll(5000), [(client.fileno(), select.POLLERR)], "what poll says")
+        client.close()
+        server.close()
+
+
+@test(*FAR)
+def the_right_segment_has_the_mark(t):
+    """Where the stack cuts what the device can't."""
+    with Link():
+        for name in ("tso", "gso"):
+            command("ethtool", "-K", "v0", name, "off", namespace=Link.NEAR)
+        client, server = joined(t)
+        ask(client, SENT | ACKED | SOFTWARE | PLACE | ALONE)
+        place = -1
+        for size in (20000, 100, 50000):
+            carry(client, server, bytes(size))
+            place += size
+            reports(client, (SND, place), (ACK, place))
+        abort(client, server)
+
+
+@test(*FAR)
+def acknowledgment_comes_later(t):
+    with Link() as link:
+        link.netem("delay", "100ms")
+        client, server = joined(t)
+        ask(client, SENT | ACKED | SOFTWARE | PLACE | ALONE)
+        carry(client, server, bytes(1000))
+        (_, _, sent, _), (_, _, acked, _) = reports(client, (SND, 999), (ACK, 999))
+        check(0.09 < acked - sent < 10, f"{acked - sent} s")
+        abort(client, server)
+
+
+if __name__ == "__main__":
+    run(*sys.argv[1:])

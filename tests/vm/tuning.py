@@ -1,0 +1,444 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+# What an administrator tuned by sysctl holds here too, inside the VM, until
+# `sluice set` says otherwise. Where a program can see it, kernel TCP runs
+# first, as the reference.
+import contextlib
+import json
+import os
+import select
+import socket
+import struct
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from network import Link, connections, counter, inside, refused, sluice, tune, until  # noqa: E402
+from network import run as command  # noqa: E402
+from runner import check, equal, run, test  # noqa: E402
+from traffic import V4, V4_INET, V4_TCP, V6, abort, joined  # noqa: E402
+from transport import INET, INET6, REAL4, SLUICE4, SLUICE6, TCP4, TCP6, error_of, ports  # noqa: E402
+
+ALL = (TCP4, TCP6, SLUICE4, SLUICE6, INET, INET6, REAL4)
+FAR = (V4_TCP, V4, V6, V4_INET)
+SOL, TCP = socket.SOL_SOCKET, socket.IPPROTO_TCP
+# What is busy looks at the sysctls once in a jiffy, which is never longer than this.
+TICK = 0.02
+
+
+def path_of(name):
+    return "/proc/sys/net/" + ("" if name.startswith("core/") else "ipv4/") + name
+
+
+@contextlib.contextmanager
+def sysctl(name, value):
+    """In this thread's namespace, and then again what it was."""
+    with open(path_of(name)) as file:
+        before = file.read()
+    change(name, value)
+    try:
+        yield
+    finally:
+        change(name, before)
+
+
+def change(name, value):
+    with open(path_of(name), "w") as file:
+        file.write(str(value))
+
+
+def told(name):
+    with open(path_of(name)) as file:
+        return file.read().split()
+
+
+@contextlib.contextmanager
+def set_to(name, value):
+    sluice("set", name, str(value))
+    try:
+        yield
+    finally:
+        sluice("set", name, "default")
+
+
+def got(name, namespace=None):
+    return json.loads(sluice("get", "--json", name, namespace=namespace).stdout)[name]
+
+
+# ---- what the tool tells ---------------------------------------------------------------
+
+@test()
+def each_value_tells_where_it_came_from():
+    rows = json.loads(sluice("get", "--json").stdout)
+    equal({row["from"] for row in rows.values()}, {"default", "sysctl"})
+    equal(rows["time_wait"]["from"], "default")
+    check("sysctl" not in rows["time_wait"], rows["time_wait"])
+    for name, row in rows.items():
+        equal(row["from"], "sysctl" if "sysctl" in row else "default", name)
+    # Each has the value that the file says, but for its unit.
+    for name, row in rows.items():
+        if not row.get("sysctl") or name in ("congestion_control", "orphan_retries", "max_syn_backlog"):
+            continue
+        path, _, index = row["sysctl"].removeprefix("net.").partition("[")
+        words = told(path.replace(".", "/").removeprefix("ipv4/"))
+        number = int(words[int(index.rstrip("]") or 0)])
+        scale = 1000000 if row["unit"] == "us" and not path.endswith("_us") else 1
+        equal(row["value"], max(row["min"], min(row["max"], number * scale)), f"{name} and {row['sysctl']}")
+        equal(row["default"], row["value"], name)
+    equal(rows["congestion_control"]["value"], told("tcp_congestion_control")[0])
+
+
+@test()
+def what_is_set_wins_until_it_is_taken_back():
+    with sysctl("tcp_retries2", 9):
+        equal((got("retries2")["value"], got("retries2")["from"]), (9, "sysctl"))
+        sluice("set", "retries2", "5")
+        change("tcp_retries2", 10)
+        row = got("retries2")
+        equal((row["value"], row["from"], row["default"]), (5, "set", 10))
+        lines = sluice("get", "retries2").stdout.splitlines()
+        equal(lines[1].split()[:4], ["retries2", "5", "set", "10"])
+        equal(sluice("get", "--raw", "retries2").stdout.strip(), "5")
+        sluice("set", "retries2", "default")
+        equal((got("retries2")["value"], got("retries2")["from"]), (10, "sysctl"))
+    sluice("set", "time_wait", "5s")
+    equal(got("time_wait")["from"], "set")
+    sluice("set", "time_wait", "default")
+    equal((got("time_wait")["value"], got("time_wait")["from"]), (60000000, "default"))
+    check("no such parameter" in refused("set", "nonesuch", "default"))
+
+
+@test()
+def what_cannot_be_taken_back_says_why():
+    sluice("set", "delayed_ack_max", "500ms")
+    sluice("set", "delayed_ack_min", "400ms")
+    try:
+        check("delayed_ack_min would be above delayed_ack_max" in refused("set", "delayed_ack_max", "default"))
+        equal(got("delayed_ack_max")["value"], 500000)
+    finally:
+        sluice("set", "delayed_ack_min", "default")
+        sluice("set", "delayed_ack_max", "default")
+
+
+@test()
+def a_user_can_take_nothing_back():
+    pid = os.fork()
+    if pid == 0:
+        os.setuid(65534)
+        os._exit(0 if "CAP_NET_ADMIN" in refused("set", "retries2", "default") else 1)
+    equal(os.waitpid(pid, 0)[1], 0)
+
+
+@test()
+def namespaces_are_tuned_apart():
+    with Link(), sysctl("tcp_retries2", 7):
+        tune(Link.NEAR, tcp_retries2=8)
+        sluice("set", "retries2", "9", namespace=Link.FAR)
+        equal([got("retries2", namespace)["value"] for namespace in (None, Link.NEAR, Link.FAR)], [7, 8, 9])
+        sluice("set", "retries2", "default", namespace=Link.FAR)
+        equal(got("retries2", Link.FAR)["value"], 15)
+
+
+@test()
+def a_new_namespace_begins_as_the_kernels_own():
+    """It inherits what TCP's does: buffers do, retries don't."""
+    with sysctl("tcp_rmem", "4096 55555 666666"), sysctl("tcp_retries2", 7), Link():
+        with inside(Link.NEAR):
+            inherited = told("tcp_rmem"), told("tcp_retries2")
+        equal(inherited[0], ["4096", "55555", "666666"])
+        equal(got("rmem_default", Link.NEAR)["value"], 55555)
+        equal(got("rmem_max", Link.NEAR)["value"], 666666)
+        equal(got("retries2", Link.NEAR)["value"], int(inherited[1][0]))
+
+
+def lose_everything_to(host):
+    """From the near namespace: its link-layer address is nobody's."""
+    command("ip", "-n", Link.NEAR, "neigh", "replace", host, "lladdr", "02:00:00:00:00:99", "dev", "v0")
+
+
+# ---- new sockets -------------------------------------------------------------------------
+
+@test(*ALL)
+def buffers_at_creation(t):
+    # At once, too: nothing waits for a clock to tick.
+    for size in range(50000, 50020):
+        with sysctl("tcp_rmem", f"4096 {size} 6291456"), sysctl("tcp_wmem", f"4096 {size + 100} 4194304"):
+            sock = t.socket()
+        equal(sock.getsockopt(SOL, socket.SO_RCVBUF), size)
+        equal(sock.getsockopt(SOL, socket.SO_SNDBUF), size + 100)
+    if t.sluice:
+        with set_to("rmem_default", "33333"), sysctl("tcp_rmem", "4096 44444 6291456"):
+            equal(t.socket().getsockopt(SOL, socket.SO_RCVBUF), 33333)
+            sluice("set", "rmem_default", "default")
+            equal(t.socket().getsockopt(SOL, socket.SO_RCVBUF), 44444)
+
+
+@test(*ALL)
+def congestion_control_of_that_name(t):
+    def name(sock):
+        return sock.getsockopt(TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0").decode()
+    with sysctl("tcp_congestion_control", "reno"):
+        old = t.socket()
+        equal(name(old), "reno")
+        if t.sluice:
+            equal(got("congestion_control")["from"], "sysctl")
+            with set_to("congestion_control", "cubic"):
+                equal(name(t.socket()), "cubic")
+                equal(got("congestion_control")["from"], "set")
+            equal(name(t.socket()), "reno")
+    equal(name(t.socket()), "cubic")
+    equal(name(old), "reno")
+
+
+@test(*ALL)
+def local_ports_are_of_the_range(t):
+    with sysctl("ip_local_port_range", "41000 41009"):
+        listener = t.listener()
+        for _ in range(3):
+            client = t.socket()
+            t.connect(client, t.port_of(listener))
+            check(41000 <= t.port_of(client) <= 41009, t.port_of(client))
+
+
+@test(*ALL)
+def the_backlog_is_cut_to_somaxconn(t):
+    listener = t.listener(backlog=4000)
+    with sysctl("core/somaxconn", 2):
+        listener.listen(4000)
+    equal(struct.unpack_from("=I", listener.getsockopt(TCP, socket.TCP_INFO, 256), 28)[0], 2, "tcpi_sacked")
+    listener.listen(3000)
+    equal(struct.unpack_from("=I", listener.getsockopt(TCP, socket.TCP_INFO, 256), 28)[0], 3000)
+
+
+@test(*ALL)
+def connect_gives_up_as_often_as_told(t):
+    """On a connection under way, too: the last SYN is the one that is last then."""
+    with Link():
+        with inside(Link.NEAR):
+            host = Link.V6 if ":" in t.host else Link.V4
+            lose_everything_to(host)
+            change("tcp_syn_retries", 1)
+            client = t.socket()
+            begin = time.monotonic()
+            equal(error_of(t.connect, client, 80, host), "ETIMEDOUT")
+            took = time.monotonic() - begin
+            check(took < 4.5, took)      # 1 s and 2 s, or 1 s and 1 s
+            change("tcp_syn_retries", 6)
+            client = t.socket()
+            threading.Timer(0.3, in_namespace(Link.NEAR, lambda: change("tcp_syn_retries", 1))).start()
+            begin = time.monotonic()
+            equal(error_of(t.connect, client, 80, host), "ETIMEDOUT")
+            check(time.monotonic() - begin < 4.5, time.monotonic() - begin)
+
+
+def in_namespace(namespace, function):
+    def inner():
+        with inside(namespace):
+            function()
+    return inner
+
+
+# ---- what is agreed upon ---------------------------------------------------------------------
+
+def agreed(sock):
+    """tcpi_options: timestamps 1, SACK 2, window scaling 4."""
+    return sock.getsockopt(TCP, socket.TCP_INFO, 256)[5] & 7
+
+
+@test(*FAR)
+def options_are_offered_as_told(t):
+    with Link():
+        for name, bit in (("tcp_timestamps", 1), ("tcp_sack", 2), ("tcp_window_scaling", 4)):
+            for namespace in (Link.NEAR, Link.FAR):     # the client's, the server's
+                before = joined(t)
+                equal([agreed(sock) for sock in before], [7, 7])
+                tune(namespace, **{name: 0})
+                pair = joined(t)
+                equal([agreed(sock) for sock in pair], [7 & ~bit] * 2, f"without {name} in {namespace}")
+                after = []
+                if t.sluice:
+                    option = {1: "timestamps", 2: "sack", 4: "window_scaling"}[bit]
+                    live = [entry["info"]["options"][option] for entry in connections(Link.NEAR)]
+                    equal(sorted(live), [False, True], "sluice ss -i")
+                    sluice("set", option, "1", namespace=namespace)
+                    after += joined(t)
+                    equal([agreed(sock) for sock in after], [7, 7], f"{option} is set")
+                    sluice("set", option, "default", namespace=namespace)
+                    after += joined(t)
+                    equal([agreed(sock) for sock in after[2:]], [7 & ~bit] * 2, f"{option} isn't any more")
+                tune(namespace, **{name: 1})
+                abort(*before, *pair, *after)
+
+
+# ---- live connections ----------------------------------------------------------------------
+
+@test(*ALL)
+def keepalive_follows_until_the_socket_has_its_own(t):
+    client, _server = t.pair()
+    with sysctl("tcp_keepalive_time", 777), sysctl("tcp_keepalive_intvl", 55), sysctl("tcp_keepalive_probes", 4):
+        for option, value in ((socket.TCP_KEEPIDLE, 777), (socket.TCP_KEEPINTVL, 55), (socket.TCP_KEEPCNT, 4)):
+            equal(client.getsockopt(TCP, option), value)
+            client.setsockopt(TCP, option, value - 1)
+            equal(client.getsockopt(TCP, option), value - 1)
+    equal(client.getsockopt(TCP, socket.TCP_KEEPIDLE), 776)
+
+
+@test(*ALL)
+def fin_timeout_is_told_by_linger2(t):
+    client, _server = t.pair()
+    with sysctl("tcp_fin_timeout", 33):
+        equal(client.getsockopt(TCP, socket.TCP_LINGER2), 33)
+    equal(client.getsockopt(TCP, socket.TCP_LINGER2), int(told("tcp_fin_timeout")[0]))
+
+
+@test(V4, V6)
+def fin_wait_2_lasts_as_told(t):
+    """By the sysctl of the moment in which the FIN is acknowledged."""
+    with Link():
+        client, server = joined(t)
+        with inside(Link.FAR):
+            change("tcp_fin_timeout", 2)
+        time.sleep(TICK)
+        server.close()
+        equal(client.recv(1), b"")
+        begin = time.monotonic()
+        until(lambda: not connections(Link.FAR), 10, lambda: str(connections(Link.FAR)))
+        check(0.5 < time.monotonic() - begin < 8, time.monotonic() - begin)
+        client.close()
+
+
+@test(*ALL)
+def unsent_bytes_make_a_socket_unwritable(t):
+    """tcp_notsent_lowat, on a connection that is there already, whose peer doesn't read."""
+    client, server = t.pair(before_listen=lambda sock: sock.setsockopt(SOL, socket.SO_RCVBUF, 4096))
+    client.setblocking(False)
+    client.setsockopt(SOL, socket.SO_SNDBUF, 1 << 20)
+    equal(client.getsockopt(TCP, socket.TCP_NOTSENT_LOWAT), 0, "the socket's own")
+    for _ in range(30):
+        error_of(client.send, b"x" * 4096)
+    time.sleep(0.2)
+    equal(len(select.select([], [client], [], 0)[1]), 1, "writable before")
+    with sysctl("tcp_notsent_lowat", 10000):
+        time.sleep(TICK)
+        equal(len(select.select([], [client], [], 0)[1]), 0, "writable with 10000")
+        client.setsockopt(TCP, socket.TCP_NOTSENT_LOWAT, 1 << 20)
+        equal(len(select.select([], [client], [], 0)[1]), 1, "writable by its own")
+        client.setsockopt(TCP, socket.TCP_NOTSENT_LOWAT, 0)
+        equal(len(select.select([], [client], [], 0)[1]), 0, "writable with 10000 again")
+    time.sleep(TICK)
+    equal(len(select.select([], [client], [], 0)[1]), 1, "writable after")
+    server.close()
+
+
+@test(V4, V6)
+def retries_end_a_live_connection_as_told(t):
+    with Link():
+        client, server = joined(t)
+        client.settimeout(30)
+        lose_everything_to(t.host)
+        client.send(b"x")
+        with inside(Link.NEAR):
+            change("tcp_retries2", 2)
+        begin = time.monotonic()
+        equal(error_of(client.recv, 1), "ETIMEDOUT")
+        check(time.monotonic() - begin < 20, time.monotonic() - begin)
+        abort(server)   # of whose FIN nobody would hear
+
+
+@test(*FAR)
+def connect_takes_a_time_wait_as_told(t):
+    """A pair that is no loopback's: only when tcp_tw_reuse is 1, and after a second; bind() may at once."""
+    with Link():
+        with inside(Link.FAR):
+            listener = t.listener(host=t.host)
+        number = next(ports)
+
+        def connect(bound=False):
+            with inside(Link.NEAR):
+                sock = t.socket()
+                sock.setsockopt(SOL, socket.SO_REUSEADDR, 1)
+                if bound:
+                    t.bind(sock, number, t.any)
+                return error_of(t.connect, sock, t.port_of(listener), t.host), sock
+
+        def use():
+            """A connection that leaves a TIME_WAIT on this side."""
+            error, client = connect()
+            equal(error, None)
+            server = t.accept(listener)
+            client.close()
+            equal(server.recv(1), b"")
+            server.close()
+
+        with inside(Link.NEAR):
+            change("ip_local_port_range", f"{number} {number}")
+        time.sleep(max(0, 2 - time.monotonic()))    # after boot kernel TCP takes second 0 for no timestamp
+        use()
+        time.sleep(2.1)
+        equal(connect()[0], "EADDRNOTAVAIL", "by default loopback alone")
+        with inside(Link.NEAR):
+            change("tcp_tw_reuse", 1)
+        use()
+        with inside(Link.NEAR):
+            change("tcp_tw_reuse", 0)
+        time.sleep(2.1)
+        equal(connect()[0], "EADDRNOTAVAIL")
+        error, client = connect(bound=True)
+        equal(error, None)
+        abort(client)
+
+
+@test(*FAR)
+def mtu_probing_leaves_a_black_hole(t):
+    """Something on the way drops large packets, and tells nobody."""
+    with Link():
+        for ns, device in ((Link.NEAR, "v0"), (Link.FAR, "v1")):
+            command("ethtool", "-K", device, "tso", "off", "gso", "off", namespace=ns)
+        command("nft", "-f", "-", namespace=Link.FAR, input="""
+            table inet hole {
+                chain in {
+                    type filter hook prerouting priority filter; policy accept;
+                    meta length > 1240 drop
+                }
+            }""")
+        with inside(Link.NEAR):
+            change("tcp_mtu_probing", 1)
+        client, server = joined(t)
+        data = os.urandom(300000)
+        sender = threading.Thread(target=client.sendall, args=(data,))
+        sender.start()
+        got = b""
+        while len(got) < len(data):
+            part = server.recv(1 << 16)
+            check(part, "the stream ended")
+            got += part
+        sender.join()
+        check(got == data, "the bytes differ")
+        if t.sluice:
+            check(counter("mtu_black_holes", Link.NEAR) >= 1)
+            mss, = [entry["info"]["snd_mss"] for entry in connections(Link.NEAR)]
+            check(mss <= 1240 - 40, mss)
+        abort(client, server)
+
+
+# ---- packets ---------------------------------------------------------------------------------
+
+@test()
+def packets_carry_the_default_ttl():
+    raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 253)
+    raw.settimeout(5)
+    for ttl in (64, 33):
+        with sysctl("ip_default_ttl", ttl):
+            port = next(ports)
+            listener = SLUICE4.listener(port=port)
+            client = SLUICE4.socket()
+            SLUICE4.connect(client, port)
+            while struct.unpack_from("!H", packet := raw.recv(2000), 22)[0] != port:
+                pass
+            equal(packet[8], ttl)
+            listener.close()
+
+
+if __name__ == "__main__":
+    run(*sys.argv[1:])
