@@ -12,8 +12,8 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import netlink  # noqa: E402
 from netlink import attribute  # noqa: E402
-from network import Link, connections, counter, inside, refused, sluice, tool, until  # noqa: E402
-from runner import check, equal, run, test  # noqa: E402
+from network import Link, connections, counter, inside, refused, sluice, tool  # noqa: E402
+from runner import check, equal, run, test, until  # noqa: E402
 from segment import ACK, FIN, RST, SYN, Wire, build, checksum, packed, sack, timestamps  # noqa: E402
 from transport import AF_SLUICE, SLUICE4, SLUICE6, ports  # noqa: E402
 

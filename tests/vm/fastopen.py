@@ -15,9 +15,9 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from mix import BOTH_OURS, FROM_KERNEL4, FROM_KERNEL6, KERNEL4, MIXED, OURS4, TO_KERNEL4, TO_KERNEL6  # noqa: E402
-from network import Link, counter, inside, kernel_word, tune, until  # noqa: E402
+from network import Link, counter, inside, kernel_word, tune  # noqa: E402
 from network import run as command  # noqa: E402
-from runner import check, equal, run, test  # noqa: E402
+from runner import check, equal, run, test, until  # noqa: E402
 from segment import ACK, SYN, Wire, build  # noqa: E402
 from traffic import abort, settle  # noqa: E402
 from transport import INET, INET6, REAL4, REAL6, SLUICE4, SLUICE6, TCP4, TCP6, call, error_of, libc, ports  # noqa: E402

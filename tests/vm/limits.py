@@ -12,9 +12,9 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from cgroup import Cgroup, has_memory_controller  # noqa: E402
-from network import (Link, connections, counter, counters, file_holds, sluice, states, tune, until)  # noqa: E402
+from network import (Link, connections, counter, counters, file_holds, sluice, states, tune)  # noqa: E402
 from network import run as command  # noqa: E402
-from runner import check, equal, run, test  # noqa: E402
+from runner import check, equal, run, test, until  # noqa: E402
 from traffic import (SO_RCVBUFFORCE, SO_SNDBUFFORCE, V4, V4_TCP, V6, Stream, abort, finish, joined,  # noqa: E402
                      send_all_that_fits, settle, with_buffers)
 from transport import SLUICE4, SLUICE6, TCP4, TCP6, error_of  # noqa: E402

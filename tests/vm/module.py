@@ -13,9 +13,9 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import netlink  # noqa: E402
-from network import (Link, connections, inside, insmod, refused, rmmod, sluice, states, until)  # noqa: E402
+from network import (Link, connections, inside, insmod, refused, rmmod, sluice, states)  # noqa: E402
 from network import run as command  # noqa: E402
-from runner import check, equal, run, test  # noqa: E402
+from runner import check, equal, run, test, until  # noqa: E402
 from traffic import V4, V6, exchange, joined  # noqa: E402
 from transport import AF_SLUICE, SLUICE4, SLUICE6, call, error_of, libc  # noqa: E402
 

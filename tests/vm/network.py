@@ -14,7 +14,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from network import Link, beyond, counter, counters, inside, sluice, states  # noqa: E402
 from network import run as command  # noqa: E402
-from runner import check, equal, run, test  # noqa: E402
+from runner import check, equal, run, test, until  # noqa: E402
 from traffic import V4, V4_INET, V6, Stream, exchange, finish, joined, settle  # noqa: E402
 from transport import INET, SLUICE4, SLUICE6, error_of  # noqa: E402
 
@@ -162,7 +162,7 @@ def ss_shows_connections():
     client, server = SLUICE4.pair()
     listener = SLUICE4.listener(backlog=7)
     client.sendall(b"x" * 1234)
-    time.sleep(0.3)
+    until(lambda: " 1234 " in sluice("ss").stdout)
     out = sluice("ss", "-a", "-i", "-m").stdout
     check("ESTAB" in out and "LISTEN" in out, out)
     check("cubic" in out and "cwnd:" in out and "rto:" in out, out)

@@ -166,7 +166,7 @@ def segments_from_afar_are_dropped(t):
 def deferred_accept_waits_for_data(t):
     listener = t.socket()
     t.bind(listener, port := next(ports))
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 60)
     listener.listen()
     client = t.socket()
     t.connect(client, port)
@@ -177,6 +177,7 @@ def deferred_accept_waits_for_data(t):
     equal(len(select.select([listener], [], [], 10)[0]), 1)
     equal(t.accept(listener).recv(10), b"data")
     # Who says nothing is accepted after all.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
     silent = t.socket()
     t.connect(silent, port)
     begin = time.monotonic()

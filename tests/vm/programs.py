@@ -15,9 +15,9 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from network import ROOT, counter, sluice, until  # noqa: E402
+from network import ROOT, counter, sluice  # noqa: E402
 from network import run as command  # noqa: E402
-from runner import check, equal, run, test  # noqa: E402
+from runner import check, equal, run, test, until  # noqa: E402
 from transport import ports  # noqa: E402
 
 SLUICE = os.path.join(ROOT, "build", "userspace", "sluice")

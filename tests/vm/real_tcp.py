@@ -13,9 +13,9 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from mix import (BOTH_OURS, FROM_KERNEL4, FROM_KERNEL6, KERNEL4, KERNEL6, MIXED, OURS4, OURS6, TO_KERNEL4,  # noqa: E402
                  TO_KERNEL6)
-from network import Link, beyond, counter, inside, insmod, kernel_word, rmmod, sluice, tune, until  # noqa: E402
+from network import Link, beyond, counter, inside, insmod, kernel_word, rmmod, sluice, tune  # noqa: E402
 from network import run as command  # noqa: E402
-from runner import check, equal, run, test  # noqa: E402
+from runner import check, equal, run, test, until  # noqa: E402
 from segment import ACK, PSH, Wire, build  # noqa: E402
 from traffic import V4, V6, abort, exchange  # noqa: E402
 from transport import REAL4, REAL6, SLUICE4, TCP4, TCP6, error_of, ports  # noqa: E402

@@ -10,9 +10,9 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from network import Link, connections, counter, counters, inside, sluice, states, until  # noqa: E402
+from network import Link, connections, counter, counters, inside, sluice, states  # noqa: E402
 from network import run as command  # noqa: E402
-from runner import check, equal, run, test  # noqa: E402
+from runner import check, equal, run, test, until  # noqa: E402
 from segment import SYN, build, packed  # noqa: E402
 from traffic import V4, V6, Stream, exchange, finish, joined, settle  # noqa: E402
 from transport import Transport, error_of  # noqa: E402

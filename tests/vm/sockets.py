@@ -16,16 +16,18 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from runner import check, equal, run, test  # noqa: E402
+from runner import check, equal, run, test, until  # noqa: E402
 from transport import (INET, INET6, REAL4, REAL6, SLUICE4, SLUICE6, TCP4, TCP6, call, error_of, libc,  # noqa: E402
                        ports)
 
 ALL = (TCP4, TCP6, SLUICE4, SLUICE6, INET, INET6, REAL4, REAL6)
 SOL, TCP = socket.SOL_SOCKET, socket.IPPROTO_TCP
+# What a time-out of 0.5 s takes at least: where the machine stood still, the kernel's ticks run behind and end it early.
+TIMED_OUT = 0.1
 INCOMING_CPU, ATTACH_CBPF, ATTACH_EBPF, DETACH = 49, 51, 52, 68
 
 
-def wait_readable(sock, seconds=5):
+def wait_readable(sock, seconds=20):
     check(select.select([sock], [], [], seconds)[0], "never became readable")
 
 
@@ -182,7 +184,6 @@ def reuseaddr_after_time_wait(t):
     client.recv(1)
     client.close()
     listener.close()
-    time.sleep(0.1)
     equal(error_of(t.bind, t.socket(), port), "EADDRINUSE")
     again = t.socket()
     again.setsockopt(SOL, socket.SO_REUSEADDR, 1)
@@ -210,12 +211,13 @@ def heard(t, port, listeners, count=12):
     for _ in range(count):
         clients.append(t.socket())
         t.connect(clients[-1], port)
-    counts = []
-    for listener in listeners:
-        counts.append(0)
-        while select.select([listener], [], [], 0)[0]:
+    counts = [0] * len(listeners)
+    while sum(counts) < count:      # the last ACK of a handshake comes after connect() has returned
+        ready = select.select(listeners, [], [], 20)[0]
+        check(ready, f"only {counts} of {count}")
+        for listener in ready:
             t.accept(listener).close()
-            counts[-1] += 1
+            counts[listeners.index(listener)] += 1
     for client in clients:
         client.close()
     return counts
@@ -310,25 +312,34 @@ def cpu_that_received_is_told(t):
 @test(*ALL)
 def backlog_limits_what_waits(t):
     listener = t.listener(backlog=2)
-    clients = []
-    for _ in range(6):
-        client = t.socket()
-        client.setblocking(False)
-        error_of(t.connect, client, t.port_of(listener))
-        clients.append(client)
-    time.sleep(0.3)
-    done = select.select([], clients, [], 0)[1]
-    equal(len(done), 3, "backlog + 1 connect")
+
+    def waiting():
+        return struct.unpack_from("=II", listener.getsockopt(TCP, socket.TCP_INFO, 104), 24)
+
+    def begin(count):
+        clients = []
+        for _ in range(count):
+            clients.append(t.socket())
+            clients[-1].setblocking(False)
+            error_of(t.connect, clients[-1], t.port_of(listener))
+        return clients
+    first = begin(3)
+    until(lambda: waiting() == (3, 2), text=lambda: f"{waiting()}, not backlog + 1")
+    equal(len(select.select([], first, [])[1]), 3)
+    late = begin(3)
+    equal(select.select([], late, [], 0.3)[1], [])
+    t.accept(listener).close()
+    until(lambda: select.select([], late, [], 0)[1], text="there was room for one more")
 
 
 @test(*ALL)
 def accept_times_out_and_is_interrupted(t):
     listener = t.listener()
     listener.setblocking(True)
-    listener.setsockopt(SOL, socket.SO_RCVTIMEO, struct.pack("ll", 0, 200000))
+    listener.setsockopt(SOL, socket.SO_RCVTIMEO, struct.pack("ll", 0, 500000))
     begin = time.monotonic()
     equal(error_of(t.accept, listener), "EAGAIN")
-    check(0.15 < time.monotonic() - begin < 2)
+    check(TIMED_OUT < time.monotonic() - begin < 20)
 
 
 @test(*ALL)
@@ -522,10 +533,10 @@ def partial_send_when_the_buffer_fills(t):
 def receive_timeout(t):
     client, server = t.pair()
     server.setblocking(True)
-    server.setsockopt(SOL, socket.SO_RCVTIMEO, struct.pack("ll", 0, 200000))
+    server.setsockopt(SOL, socket.SO_RCVTIMEO, struct.pack("ll", 0, 500000))
     begin = time.monotonic()
     equal(error_of(server.recv, 1), "EAGAIN")
-    check(0.15 < time.monotonic() - begin < 2)
+    check(TIMED_OUT < time.monotonic() - begin < 20)
 
 
 @test(*ALL)
@@ -544,10 +555,17 @@ def signal_interrupts(t):
     client, server = t.pair()
     signal.signal(signal.SIGUSR1, lambda *_: None)
     buffer = ctypes.create_string_buffer(8)
-    previous = signal.siginterrupt(signal.SIGUSR1, True)
-    threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGUSR1)).start()
+    signal.siginterrupt(signal.SIGUSR1, True)
+    done = threading.Event()
+
+    def disturb():      # more than once: the first may come before the call
+        while not done.wait(0.2):
+            os.kill(os.getpid(), signal.SIGUSR1)
+    thread = threading.Thread(target=disturb)
+    thread.start()
     equal(error_of(call, libc.recv, server.fileno(), buffer, 1, 0), "EINTR")
-    del previous
+    done.set()
+    thread.join()
 
 
 @test(*ALL)
@@ -556,8 +574,7 @@ def end_of_stream_and_broken_pipe(t):
     server.close()
     equal(client.recv(10), b"")
     client.send(b"x")
-    time.sleep(0.1)
-    equal(error_of(client.send, b"x", socket.MSG_NOSIGNAL), "EPIPE")
+    until(lambda: error_of(client.send, b"x", socket.MSG_NOSIGNAL) == "EPIPE")
 
 
 @test(*ALL)
@@ -609,9 +626,8 @@ def queues_are_told(t):
     client, server = t.pair()
     client.sendall(b"q" * 500)
     wait_readable(server)
-    time.sleep(0.3)
     equal(queue(server, termios.FIONREAD), 500)
-    equal(queue(client, termios.TIOCOUTQ), 0)
+    until(lambda: queue(client, termios.TIOCOUTQ) == 0)
     server.recv(100)
     equal(queue(server, termios.FIONREAD), 400)
 
@@ -628,11 +644,10 @@ def poll_tells_what_can_be_done(t):
     wait_readable(server)
     equal(poll.poll(0)[0][1], select.POLLIN | select.POLLOUT)
     client.shutdown(socket.SHUT_WR)
-    time.sleep(0.2)
+    until(lambda: poll.poll(0)[0][1] & select.POLLRDHUP)
     equal(poll.poll(0)[0][1], select.POLLIN | select.POLLOUT | select.POLLRDHUP)
     server.shutdown(socket.SHUT_WR)
-    time.sleep(0.2)
-    check(poll.poll(0)[0][1] & select.POLLHUP, "both directions are over")
+    until(lambda: poll.poll(0)[0][1] & select.POLLHUP, text="both directions are over")
 
 
 @test(*ALL)
@@ -641,10 +656,10 @@ def epoll_edges(t):
     epoll = select.epoll()
     epoll.register(server, select.EPOLLIN | select.EPOLLET)
     client.sendall(b"a")
-    equal(len(epoll.poll(2)), 1)
+    equal(len(epoll.poll(20)), 1)
     equal(len(epoll.poll(0.1)), 0, "no new edge")
     client.sendall(b"b")
-    equal(len(epoll.poll(2)), 1)
+    equal(len(epoll.poll(20)), 1)
 
 
 @test(*ALL)
@@ -652,11 +667,8 @@ def epoll_writable_edge_after_full(t):
     client, server = t.pair()
     client.setblocking(False)
     epoll = select.epoll()
-    try:
-        while True:
-            client.send(b"x" * 65536)
-    except BlockingIOError:
-        pass
+    while select.select([], [client], [], 0.3)[1]:      # what was on its way makes room once more
+        error_of(client.send, b"x" * 65536)
     epoll.register(client, select.EPOLLOUT | select.EPOLLET)
     equal(len(epoll.poll(0.1)), 0)
     server.settimeout(0.5)
@@ -665,7 +677,7 @@ def epoll_writable_edge_after_full(t):
             pass
     except (TimeoutError, socket.timeout):
         pass
-    equal(len(epoll.poll(2)), 1)
+    equal(len(epoll.poll(20)), 1)
 
 
 @test(*ALL)
@@ -673,8 +685,8 @@ def low_water_mark(t):
     client, server = t.pair()
     server.setsockopt(SOL, socket.SO_RCVLOWAT, 100)
     client.sendall(b"x" * 50)
-    time.sleep(0.2)
-    equal(select.select([server], [], [], 0)[0], [])
+    until(lambda: queue(server, termios.FIONREAD) == 50)
+    equal(select.select([server], [], [], 0.1)[0], [])
     client.sendall(b"x" * 60)
     wait_readable(server)
 
@@ -708,7 +720,6 @@ def unread_input_resets_the_peer(t):
     client.sendall(b"never read")
     wait_readable(server)
     server.close()
-    time.sleep(0.2)
     equal(error_of(client.recv, 1), "ECONNRESET")
 
 
@@ -717,7 +728,6 @@ def linger_zero_resets(t):
     client, server = t.pair()
     client.setsockopt(SOL, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
-    time.sleep(0.2)
     equal(error_of(server.recv, 1), "ECONNRESET")
 
 
@@ -742,7 +752,7 @@ def linger_gives_up(t):
     client.setsockopt(SOL, socket.SO_LINGER, struct.pack("ii", 1, 1))
     begin = time.monotonic()
     client.close()
-    check(0.5 < time.monotonic() - begin < 4, time.monotonic() - begin)
+    check(0.5 < time.monotonic() - begin < 20, time.monotonic() - begin)
     server.close()
 
 

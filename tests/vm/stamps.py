@@ -11,9 +11,9 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from mix import KERNEL4, KERNEL6, OURS4, OURS6  # noqa: E402
-from network import Link, until  # noqa: E402
+from network import Link  # noqa: E402
 from network import run as command  # noqa: E402
-from runner import check, equal, run, test  # noqa: E402
+from runner import check, equal, run, test, until  # noqa: E402
 from traffic import V4, V6, abort, joined  # noqa: E402
 from transport import INET, INET6, REAL4, REAL6, SLUICE4, SLUICE6, TCP4, TCP6, error_of  # noqa: E402
 

@@ -14,9 +14,9 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from network import Link, connections, counter, inside, refused, sluice, tune, until  # noqa: E402
+from network import Link, connections, counter, inside, refused, sluice, tune  # noqa: E402
 from network import run as command  # noqa: E402
-from runner import check, equal, run, test  # noqa: E402
+from runner import check, equal, run, test, until  # noqa: E402
 from traffic import V4, V4_INET, V4_TCP, V6, abort, joined  # noqa: E402
 from transport import INET, INET6, REAL4, SLUICE4, SLUICE6, TCP4, TCP6, error_of, ports  # noqa: E402
 
@@ -223,13 +223,13 @@ def connect_gives_up_as_often_as_told(t):
             begin = time.monotonic()
             equal(error_of(t.connect, client, 80, host), "ETIMEDOUT")
             took = time.monotonic() - begin
-            check(took < 4.5, took)      # 1 s and 2 s, or 1 s and 1 s
+            check(took < 6.5, took)      # 1 s and 2 s, or 1 s and 1 s; one more takes 4 s
             change("tcp_syn_retries", 6)
             client = t.socket()
             threading.Timer(0.3, in_namespace(Link.NEAR, lambda: change("tcp_syn_retries", 1))).start()
             begin = time.monotonic()
             equal(error_of(t.connect, client, 80, host), "ETIMEDOUT")
-            check(time.monotonic() - begin < 4.5, time.monotonic() - begin)
+            check(time.monotonic() - begin < 6.5, time.monotonic() - begin)
 
 
 def in_namespace(namespace, function):

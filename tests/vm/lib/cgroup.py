@@ -3,7 +3,8 @@
 import contextlib
 import os
 
-from network import until
+from runner import until
+
 
 ROOT = "/sys/fs/cgroup"
 

@@ -58,16 +58,6 @@ def states(namespace=None):
     return collections.Counter(entry["state"] for entry in connections(namespace))
 
 
-def until(holds, seconds=10, text="never came to be"):
-    """Waits for an event that nothing tells of: what holds() says when it is true."""
-    end = time.monotonic() + seconds
-    while not (result := holds()):
-        if time.monotonic() > end:
-            raise AssertionError(text() if callable(text) else text)
-        time.sleep(0.05)
-    return result
-
-
 def tune(namespace, **values):
     """Sets a namespace's net.ipv4 sysctls."""
     with inside(namespace):

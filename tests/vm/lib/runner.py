@@ -36,6 +36,16 @@ def equal(got, wanted, text=""):
         raise AssertionError(f"{text or 'got'}: {got!r}, not {wanted!r}")
 
 
+def until(holds, seconds=20, text="never came to be"):
+    """Waits for an event that nothing tells of: what holds() says when it is true."""
+    end = time.monotonic() + seconds
+    while not (result := holds()):
+        if time.monotonic() > end:
+            raise AssertionError(text() if callable(text) else text)
+        time.sleep(0.01)
+    return result
+
+
 def run(*only):
     """All tests, or those whose names have one of these words in them."""
     passed = failed = 0

@@ -9,8 +9,8 @@ import struct
 import threading
 import time
 
-from network import Link, inside, states, until
-from runner import check, equal
+from network import Link, inside, states
+from runner import check, equal, until
 from transport import AF_SLUICE, Transport
 
 SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
