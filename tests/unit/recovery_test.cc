@@ -230,6 +230,32 @@ Test(recovery, lateness_of_a_round_trip_is_learned)
     cr_assert_lt(p.a.counter(SLUICE_CNT_fast_retransmits), 60);
 }
 
+// However many arrive in it.
+Test(recovery, reordering_window_widens_once_in_a_round_trip)
+{
+    InFlight peer(true);
+    peer.acked(0, 3, 10);
+    peer.acked(10);
+    peer.socket->write(pattern(peer.mss_now())); // the round trip's
+    for (uint32_t n = 0; n < 3; n++)
+        peer.acked(10, n, n + 1);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_dsack_in), 3);
+    peer.run(peer.rtt);
+    peer.acked(11);
+    peer.sent.clear();
+    peer.socket->write(pattern(2 * peer.mss_now()));
+    cr_assert_eq(peer.data_segments(), 2);
+    uint64_t sent = peer.sent.front().when;
+    peer.run(peer.rtt);
+    peer.sent.clear();
+    peer.acked(11, 12, 13);
+    peer.run(peer.rtt);
+    cr_assert_geq(peer.data_segments(), 1);
+    cr_assert_eq(peer.sent.front().seq, peer.segment(11));
+    uint64_t waited = peer.sent.front().when - sent - peer.rtt;
+    cr_assert(waited >= peer.rtt / 2 && waited < peer.rtt * 3 / 4, "%lu us", waited);
+}
+
 Test(recovery, duplicate_data_is_reported_by_dsack)
 {
     Scripted peer;
