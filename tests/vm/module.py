@@ -13,7 +13,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import netlink  # noqa: E402
-from network import (Link, connections, inside, insmod, refused, rmmod, sluice, states)  # noqa: E402
+from network import (Link, connections, inside, insmod, kernel_word, refused, rmmod, sluice, states)  # noqa: E402
 from network import run as command  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
 from traffic import V4, V6, exchange, joined  # noqa: E402
@@ -191,10 +191,11 @@ def leave_time_waits():
         server.close()
 
 
-@test(limit=170)
+@test(limit=600)
 def loads_and_unloads_under_traffic():
+    """Mostly where KASAN, lockdep and kmemleak look on."""
     with Link(), loaded_afterwards():
-        for i in range(20):
+        for i in range(20 if kernel_word() == "uml-debug" else 8):
             with traffic(lambda: joined((V4, V6)[i % 2]), (SLUICE6, SLUICE4)[i % 2].pair):
                 until(lambda: bytes_in() > 100000, 20, "no traffic on loopback")
                 with inside(Link.FAR):

@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 from mix import KERNEL4, KERNEL6, OURS4, OURS6  # noqa: E402
 from network import Link, connections, counter  # noqa: E402
 from network import run as command  # noqa: E402
-from runner import check, equal, run, test  # noqa: E402
+from runner import check, equal, run, test, until  # noqa: E402
 from traffic import SO_RCVBUFFORCE, SO_SNDBUFFORCE, V4, V4_INET, V6, abort, joined, with_buffers  # noqa: E402
 
 SO_MAX_PACING_RATE = 47
@@ -56,7 +56,7 @@ def the_rate_is_kept(t):
         limit(client)
         took = arrival(client, server)
         # A machine that stands still makes it longer, nothing makes it shorter but the first burst.
-        check(SIZE / RATE * 0.9 < took < SIZE / RATE * 8, f"{took} s")
+        check(SIZE / RATE * 0.9 < took < SIZE / RATE * 40, f"{took} s")
         abort(client, server)
 
 
@@ -68,9 +68,12 @@ def waiting_for_the_rate_is_shown(t):
         client.setblocking(False)
         sent = client.send(bytes(1000000))
         check(sent > 900000, f"the buffer took {sent} bytes")    # of which most will wait for long
-        time.sleep(0.3)
-        near, = connections(Link.NEAR)
-        equal((near["timer"], near["info"]["pacing_rate"]), ("pacing", 20000))
+
+        def shown():
+            near, = connections(Link.NEAR)
+            return near["timer"], near["info"]["pacing_rate"]
+        # Between two bursts, that is: until a burst's ACK comes, its loss probe is due sooner.
+        until(lambda: shown() == ("pacing", 20000), text=lambda: str(shown()))
         limit(client, 2**64 - 1)
         server.settimeout(20)
         got = 0
@@ -86,7 +89,7 @@ def fq_keeps_the_rate(t):
         client, server = joined(t)
         limit(client)
         took = arrival(client, server)
-        check(SIZE / RATE * 0.9 < took < SIZE / RATE * 8, f"{took} s")
+        check(SIZE / RATE * 0.9 < took < SIZE / RATE * 40, f"{took} s")
         if t in OURS:
             check(counter("queue_full", Link.NEAR) > 0, "they wait in the stack, not in the queue")
         abort(client, server)

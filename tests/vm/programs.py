@@ -156,7 +156,7 @@ def gigabyte():
         yield directory
 
 
-@test(SERVES, limit=300)
+@test(SERVES, limit=600)
 def nginx_sends_a_gigabyte(way):
     port = next(ports)
     with gigabyte() as directory, nginx(way, directory, port):

@@ -35,7 +35,7 @@ def clean_link(mix):
         check(counter("segs_in", ns) > 100)
 
 
-@test(*MIXED, limit=180)
+@test(*MIXED)
 def bad_link(mix):
     with Link() as link:
         link.netem("delay", "5ms", "1ms", "loss", "2%", "reorder", "2%", "duplicate", "1%", "corrupt", "1.5%")
@@ -161,7 +161,7 @@ def unreachable_is_told(mix):
             equal(error_of(mix.client.connect, mix.client.socket(), 9, "10.9.0.1"), "EHOSTUNREACH")
 
 
-@test(FROM_KERNEL4, TO_KERNEL4, limit=200)
+@test(FROM_KERNEL4, TO_KERNEL4)
 def ten_thousand_connections(mix):
     """Or, where KASAN and lockdep look on, so many that their time is well spent."""
     import resource
@@ -661,7 +661,7 @@ def namespace_goes_under_live_connections():
     abort(client, server, other, accepted)
 
 
-@test(limit=300)
+@test()
 def loads_and_unloads_under_real_tcp():
     equal(rmmod(patience=150).returncode, 0, "with what other tests have left")
     insmod()

@@ -4,9 +4,10 @@ import errno
 import socket
 import struct
 
-SOCK_DIAG, GENERIC = 4, 16
-REQUEST, ACK, DUMP = 1, 4, 0x300
+ROUTE, SOCK_DIAG, GENERIC = 0, 4, 16
+REQUEST, ACK, DUMP, REPLACE, CREATE = 1, 4, 0x300, 0x100, 0x400
 ERROR, DONE = 2, 3
+SOCK_DIAG_BY_FAMILY = 20
 
 
 def attribute(kind, value, length=None):
@@ -18,7 +19,7 @@ def ask(protocol, kind, flags, body):
     """(errno's name or None, the answers' bytes)"""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol) as sock:
         sock.bind((0, 0))
-        sock.settimeout(5)
+        sock.settimeout(20)
         sock.send(struct.pack("=IHHII", 16 + len(body), kind, flags | REQUEST, 1, 0) + body)
         answers = b""
         while True:
@@ -66,3 +67,15 @@ def counters(family):
         rows[row[1].rstrip(b"\0").decode()] = struct.unpack("=Q", row[2])[0]
         at = (end + 3) & ~3
     return rows
+
+
+def socket_states(family):
+    """The TCP_* state of each socket of the family in this namespace, listeners included."""
+    error, answers = ask(SOCK_DIAG, SOCK_DIAG_BY_FAMILY, DUMP, struct.pack("=BBHI", family, 0, 0, 0xffffffff) + bytes(44))
+    if error:
+        raise OSError(error)
+    states, at = [], 0
+    while at < len(answers):
+        states.append(answers[at + 17])
+        at += (struct.unpack_from("=I", answers, at)[0] + 3) & ~3
+    return states

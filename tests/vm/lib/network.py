@@ -2,22 +2,25 @@
 # Network namespaces, links and the module, for tests inside a VM.
 import collections
 import contextlib
-import ctypes
 import json
 import os
 import subprocess
 import time
 
+import netlink
+import rtnetlink
+from rtnetlink import inside
 from runner import check, equal
-from transport import call, libc
+from transport import AF_SLUICE
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-CLONE_NEWNET = 0x40000000
+STATES = (None, "ESTAB", "SYN-SENT", "SYN-RECV", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "UNCONN", "CLOSE-WAIT",
+          "LAST-ACK", "LISTEN", "CLOSING")
 
 
 def run(*command, check=True, namespace=None, **more):
     """A command's completed process, its output as text. It inherits this thread's namespace, or is started in another."""
-    with inside(namespace) if namespace else contextlib.nullcontext():
+    with there(namespace):
         return subprocess.run(command, check=check, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
 
 
@@ -38,13 +41,18 @@ def refused(*arguments, **more):
     return lines[0]
 
 
+def there(namespace):
+    """Inside the namespace, or here."""
+    return inside(namespace) if namespace else contextlib.nullcontext()
+
+
 def counters(namespace=None):
-    return json.loads(sluice("stat", "--json", "-z", namespace=namespace).stdout)
+    with there(namespace):
+        return netlink.counters(netlink.generic_family("sluice"))
 
 
 def counter(name, namespace=None):
-    value = counters(namespace)[name]
-    return value["value"] if isinstance(value, dict) else value
+    return counters(namespace)[name]
 
 
 def connections(namespace=None):
@@ -55,7 +63,10 @@ def connections(namespace=None):
 
 def states(namespace=None):
     """How many connections are in which state."""
-    return collections.Counter(entry["state"] for entry in connections(namespace))
+    with there(namespace):
+        found = collections.Counter(STATES[state] for state in netlink.socket_states(AF_SLUICE))
+    del found["LISTEN"]
+    return found
 
 
 def tune(namespace, **values):
@@ -80,67 +91,50 @@ def file_holds(path, value):
             file.write(before)
 
 
-@contextlib.contextmanager
-def inside(namespace):
-    """This thread is in the namespace; sockets made there stay there."""
-    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    there = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
-    try:
-        call(libc.setns, there, CLONE_NEWNET)
-        yield
-    finally:
-        call(libc.setns, here, CLONE_NEWNET)
-        os.close(here)
-        os.close(there)
-
-
 class Link:
     """Two namespaces, near and far, joined by veth: 10.1.0.1/2 and fd00::1/2."""
 
     NEAR, FAR = "near", "far"
     V4, V6 = "10.1.0.2", "fd00::2"
     MAC = "02:00:00:00:01:0"    # and its end's number
-    DELETE = f"netns del {NEAR}\nnetns del {FAR}\n"
+    DEVICES = (NEAR, "v0"), (FAR, "v1")
 
     def __enter__(self):
-        # A test that ran out of time in the wrong moment has left them.
-        if os.path.exists(f"/run/netns/{self.NEAR}") or os.path.exists(f"/run/netns/{self.FAR}"):
-            run("ip", "-force", "-batch", "-", check=False, input=self.DELETE)
-        # Few commands: each start of one takes long on an emulated CPU.
-        run("ip", "-batch", "-", input=f"""
-            netns add {self.NEAR}
-            netns add {self.FAR}
-            link add v0 netns {self.NEAR} address {self.MAC}1 type veth peer name v1 netns {self.FAR} address {self.MAC}2
-            """)
-        for ns, device, number in ((self.NEAR, "v0", 1), (self.FAR, "v1", 2)):
-            # Neighbours that had to be looked up would keep the first segments waiting, or lose them.
-            run("ip", "-n", ns, "-batch", "-", input=f"""
-                link set lo up
-                addr add 10.1.0.{number}/24 dev {device}
-                addr add fd00::{number}/64 dev {device} nodad
-                link set {device} up
-                neigh replace 10.1.0.{3 - number} lladdr {self.MAC}{3 - number} dev {device} nud permanent
-                neigh replace fd00::{3 - number} lladdr {self.MAC}{3 - number} dev {device} nud permanent
-                """)
+        for ns, _ in self.DEVICES:
+            if rtnetlink.exists(ns):    # left by a test that ran out of time in the wrong moment
+                rtnetlink.delete(ns)
+            rtnetlink.create(ns)
+        rtnetlink.add_veth(*((ns, device, self.MAC + end) for (ns, device), end in zip(self.DEVICES, "12")))
+        for (ns, device), end, other in zip(self.DEVICES, "12", "21"):
+            with inside(ns):
+                rtnetlink.add_address(device, "10.1.0." + end, 24)
+                rtnetlink.add_address(device, "fd00::" + end, 64)
+                rtnetlink.set_link(device, up=True)
+                # To be looked up, it would keep the first segments waiting, or lose them.
+                for host in ("10.1.0.", "fd00::"):
+                    rtnetlink.add_neighbour(device, host + other, self.MAC + other)
         return self
 
     def __exit__(self, *_):
-        run("ip", "-batch", "-", input=self.DELETE)
+        for ns, _ in self.DEVICES:
+            rtnetlink.delete(ns)
 
     def netem(self, *arguments, limit=1000, leaving=(NEAR, FAR), bursts=False):
         """The same trouble in both directions, or what leaves one end; one packet a segment,
         as on a wire, unless bursts of segments are to have the same fate."""
-        for ns, device in ((self.NEAR, "v0"), (self.FAR, "v1")):
+        for ns, device in self.DEVICES:
             if ns not in leaving:
                 continue
             if not bursts:
-                run("ip", "-n", ns, "link", "set", device, "gso_max_segs", "1")
+                with inside(ns):
+                    rtnetlink.set_link(device, gso_max_segs=1)
             run("tc", "-n", ns, "qdisc", "replace", "dev", device, "root", "netem", "limit", str(limit),
                 *arguments)
 
     def mtu(self, size):
-        for ns, device in ((self.NEAR, "v0"), (self.FAR, "v1")):
-            run("ip", "-n", ns, "link", "set", device, "mtu", str(size))
+        for ns, device in self.DEVICES:
+            with inside(ns):
+                rtnetlink.set_link(device, mtu=size)
 
 
 @contextlib.contextmanager

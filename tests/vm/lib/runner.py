@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Runs test functions, each for its transports, with a limit on time; prints a
 # line for each and counts at the end.
+import contextlib
 import signal
 import sys
 import time
@@ -9,7 +10,7 @@ import traceback
 tests = []
 
 
-def test(*transports, limit=120):
+def test(*transports, limit=300):
     """Registers a function for each transport (or once, without), to end in `limit` seconds, even on a busy machine."""
     def register(function):
         for transport in transports or (None,):
@@ -39,11 +40,39 @@ def equal(got, wanted, text=""):
 def until(holds, seconds=20, text="never came to be"):
     """Waits for an event that nothing tells of: what holds() says when it is true."""
     end = time.monotonic() + seconds
-    while not (result := holds()):
-        if time.monotonic() > end:
+    while True:
+        late = time.monotonic() > end    # as it was before the last look
+        if result := holds():
+            return result
+        if late:
             raise AssertionError(text() if callable(text) else text)
         time.sleep(0.01)
-    return result
+
+
+class TooLate(Exception):
+    """The machine stood still: what was to be seen was over before it was looked at. The test runs again."""
+
+
+@contextlib.contextmanager
+def within(seconds):
+    """What is looked at in here is so only for that long; later, nothing follows from it."""
+    begin = time.monotonic()
+    try:
+        yield
+    finally:
+        if (passed := time.monotonic() - begin) >= seconds:
+            raise TooLate(f"{passed:.2f} s, not {seconds}")
+
+
+def attempt(function, transport, tries=5):
+    """Who is too late every time fails."""
+    for left in reversed(range(tries)):
+        try:
+            return function(transport) if transport else function()
+        except TooLate as late:
+            if not left:
+                raise
+            print(f"       {function.__name__}: {late}; again", flush=True)
 
 
 def run(*only):
@@ -57,7 +86,7 @@ def run(*only):
         begin = time.monotonic()
         signal.alarm(limit)
         try:
-            function(transport) if transport else function()
+            attempt(function, transport)
             result, passed = "ok", passed + 1
         except Exception:
             result, failed = "FAILED", failed + 1
