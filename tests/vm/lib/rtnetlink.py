@@ -57,12 +57,19 @@ def exists(namespace):
     return os.path.exists(path_of(namespace))
 
 
-def create(namespace):
-    """With its loopback up."""
+def share_named():
+    """As `ip netns add` has it, or that would put a mount above what is there."""
     os.makedirs(NAMED, exist_ok=True)
-    if not os.path.ismount(NAMED):    # or `ip netns add` makes it one, above what is there
+    try:
+        mount("none", NAMED, MS_SHARED | MS_REC)
+    except OSError:    # no mount yet: then it can't be shared
         mount(NAMED, NAMED, MS_BIND | MS_REC)
         mount("none", NAMED, MS_SHARED | MS_REC)
+
+
+def create(namespace):
+    """With its loopback up."""
+    share_named()
     os.close(os.open(path_of(namespace), os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0))
     with back_here():
         call(libc.unshare, CLONE_NEWNET)
