@@ -126,8 +126,15 @@ struct Timers {
     uint8_t probes = 0, keepalive_probes = 0;
 };
 
+// How far the question is whether a timeout was spurious (frto.cc).
+enum class Frto : uint8_t { Off, Began, NewDataDue, NewDataSent };
+
+// The bits of `recovery`, as Linux numbers them.
+enum RecoveryBit : uint8_t { RACK_FINDS = 1, RACK_WINDOW_STAYS = 2, RACK_WITHOUT_DUPTHRESH = 4 };
+
 struct Recovery {
     RecoveryState state = RecoveryState::Open;
+    Frto frto = Frto::Off;
     bool sack = false;
     bool reordering_seen = false;
     bool probe_outstanding = false; // tail loss probe (RFC 8985 7)
@@ -330,6 +337,11 @@ struct Connection {
     void save_undo();
     void note_retransmitted(const SentRange& r, Instant now);
     void loss_probe_acked(Sequence ack, bool dsack, bool duplicate, Instant now);
+
+    // frto.cc
+    void begin_frto(bool alone);
+    bool timeout_was_spurious(const Delivery& d, bool advanced, bool duplicate, Instant now);
+    void send_for_frto(Instant now);
 
     // ecn.cc
     bool ecn_capable() const { return ecn.on && !ecn.fell_back; } // may our data be marked?

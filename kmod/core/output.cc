@@ -395,9 +395,12 @@ void Connection::output(Instant now)
         return;
     restart_after_idle(now);
     pace.waits_until.clear();
-    if (board.has_lost())
+    if (rec.frto == Frto::NewDataDue) [[unlikely]]
+        send_for_frto(now);
+    bool asks = rec.frto == Frto::NewDataSent; // meanwhile nothing goes again
+    if (board.has_lost() && !asks)
         retransmit_lost(now);
-    if (!board.has_lost() || in_flight() < cc.cwnd)
+    if (!board.has_lost() || (in_flight() < cc.cwnd && !asks))
         send_new(now);
     arm_after_output(now);
 }

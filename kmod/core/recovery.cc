@@ -36,7 +36,8 @@ Duration Connection::reordering_window() const
     if (!rec.reordering_seen) {
         if (rec.state >= RecoveryState::Recovery)
             return Duration(0);
-        if (board.sacked() >= rec.reordering * static_cast<uint32_t>(snd.mss))
+        if (!(config->recovery & RACK_WITHOUT_DUPTHRESH) &&
+            board.sacked() >= rec.reordering * static_cast<uint32_t>(snd.mss))
             return Duration(0);
     }
     return least(rtt.min_rtt() / 4 * rec.window_steps, rtt.srtt());
@@ -45,7 +46,7 @@ Duration Connection::reordering_window() const
 // RFC 8985 6.2.4: something went again for nothing. Once each round trip.
 void Connection::widen_reordering_window()
 {
-    if (snd.una < rec.widen_after)
+    if (snd.una < rec.widen_after || (config->recovery & RACK_WINDOW_STAYS))
         return;
     rec.widen_after = snd.nxt;
     if (rec.window_steps < 255)
@@ -55,7 +56,11 @@ void Connection::widen_reordering_window()
 
 bool Connection::detect_losses(Instant now)
 {
-    if (!rec.sack || !rec.rack_sent)
+    if (!rec.sack)
+        return false;
+    if (!(config->recovery & RACK_FINDS))
+        return board.mark_overtaken_lost((rec.reordering - 1u) * snd.mss);
+    if (!rec.rack_sent)
         return false;
     bool newly = false;
     Duration wait = rec.rack_rtt + reordering_window();
@@ -147,6 +152,7 @@ void Connection::enter_loss(Instant now)
             save_undo();
         cc.ssthresh = cc.ops->loss(&cc, outstanding(), now.us());
     }
+    begin_frto(rec.state < RecoveryState::Recovery);
     if (board.head_sacked()) {
         count(SLUICE_CNT_sack_reneged);
         board.forget_sacks();
@@ -169,6 +175,7 @@ void Connection::leave_episode()
     if (rec.state >= RecoveryState::Recovery && rec.window_persist && --rec.window_persist == 0)
         rec.window_steps = 1;
     rec.state = board.sacked() ? RecoveryState::Disorder : RecoveryState::Open;
+    rec.frto = Frto::Off;
     rec.duplicate_acks = 0;
 }
 
@@ -202,6 +209,7 @@ void Connection::undo(Instant now)
     rec.state = board.sacked() ? RecoveryState::Disorder : RecoveryState::Open;
     rec.duplicate_acks = 0;
     rec.undo_valid = false;
+    rec.frto = Frto::Off;
     timers.backoff = 0;
     if (restored && cc.ops->undo)
         cc.ops->undo(&cc, now.us());
@@ -254,6 +262,8 @@ void Connection::recover(const Delivery& d, bool advanced, bool duplicate, Insta
         if (rec.state < RecoveryState::Recovery)
             rec.duplicate_acks = 0;
     }
+    if (rec.frto != Frto::Off && timeout_was_spurious(d, advanced, duplicate, now))
+        return;
     if (rec.state == RecoveryState::Cwr && snd.una > ecn.high)
         leave_episode(); // the peer has our CWR
     bool partial = advanced && rec.state >= RecoveryState::Recovery && snd.una < rec.high;

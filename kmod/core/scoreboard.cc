@@ -13,10 +13,16 @@ void Scoreboard::note_delivered(const SentRange& r, uint32_t bytes, Delivery& d)
         d.newest_end = r.end;
         d.newest_retransmitted = r.ever_retransmitted;
     }
-    if (r.ever_retransmitted)
+    if (r.ever_retransmitted) {
         d.retransmission_acked = true;
-    else if (r.sent > d.sample_sent)
-        d.sample_sent = r.sent;
+    } else {
+        if (r.sent > d.sample_sent)
+            d.sample_sent = r.sent;
+        if (!d.original || r.start < d.original_at) {
+            d.original = true;
+            d.original_at = r.start;
+        }
+    }
     if (!d.has_rate || r.delivered > d.prior_delivered) {
         d.has_rate = true;
         d.prior_delivered = r.delivered;
@@ -189,6 +195,22 @@ void Scoreboard::mark_all_lost()
 {
     for (uint32_t i = 0; i < ranges_.size(); i++)
         mark_lost(i);
+}
+
+bool Scoreboard::mark_overtaken_lost(uint32_t bytes)
+{
+    uint32_t above = 0;
+    bool newly = false;
+    for (uint32_t i = ranges_.size(); i-- > 0;) {
+        SentRange& r = ranges_[i];
+        if (r.sacked)
+            above += r.length();
+        if (r.sacked || r.lost || r.retransmitted || above <= bytes)
+            continue;
+        mark_lost(i);
+        newly = true;
+    }
+    return newly;
 }
 
 void Scoreboard::mark_head_lost(uint32_t bytes)

@@ -39,6 +39,9 @@ struct Delivery {
     // The most recently sent one that was never retransmitted: RTT sample.
     Instant sample_sent;
     bool retransmission_acked = false;
+    // The lowest one that was never retransmitted (F-RTO).
+    bool original = false;
+    Sequence original_at;
     // For the delivery rate.
     bool has_rate = false;
     uint64_t prior_delivered = 0;
@@ -100,6 +103,9 @@ public:
 
     void mark_lost(uint32_t i);
     void mark_all_lost();
+    // What more than `bytes` were SACKed above of counts as lost (RFC 6675 4,
+    // IsLost); a retransmission isn't judged. True: something newly does.
+    bool mark_overtaken_lost(uint32_t bytes);
     // The first `bytes` of what isn't SACKed count as lost (no SACK: RFC 6582).
     void mark_head_lost(uint32_t bytes);
     // A spurious timeout: nothing is lost after all.

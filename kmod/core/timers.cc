@@ -83,8 +83,9 @@ void Connection::arm_retransmit(Instant now)
     if (pace.next)
         timeout = timeout + pacing_delay(now);
     bool calm = rec.state == RecoveryState::Open || rec.state == RecoveryState::Cwr;
-    bool probe = rec.sack && calm && rtt.measured() && !rec.probe_outstanding &&
-                 timers.backoff == 0 && !board.has_lost() && !held_by_ecn(now);
+    bool probe = config->early_retrans >= 3 && rec.sack && calm && rtt.measured() &&
+                 !rec.probe_outstanding && timers.backoff == 0 && !board.has_lost() &&
+                 !held_by_ecn(now);
     if (probe) {
         Duration wait = rtt.srtt() * 2;
         if (outstanding() <= snd.mss)

@@ -11,6 +11,7 @@
 #include "fastopen.h"
 #include "listen.h"
 #include "sock.h"
+#include "tcp_limits.h"
 
 /* SO_LINGER of zero: RST, and what is unsent is dropped. */
 static bool aborts(const struct sock *sk)
@@ -36,6 +37,7 @@ static void end_connection(struct sock *sk, long timeout)
 
 void sluice_close(struct sock *sk, long timeout)
 {
+	sluice_tcp_max_orphans_look();
 	lock_sock(sk);
 	WRITE_ONCE(sk->sk_shutdown, SHUTDOWN_MASK);
 	if (sk->sk_state == TCP_LISTEN)

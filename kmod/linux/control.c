@@ -14,10 +14,8 @@
 #include "params.h"
 #include "sluice.h"
 #include "sock.h"
+#include "text_params.h"
 
-#define CC_PARAM "congestion_control"
-#define CC_PARAM_SYSCTL "net.ipv4.tcp_congestion_control"
-#define CC_PARAM_HELP "algorithm of new connections (sluice cc lists them)"
 #define NAME_MAX_LENGTH 64
 
 static struct genl_family control_family;
@@ -29,7 +27,7 @@ static const struct nla_policy name_policy[SLUICE_A_MAX + 1] = {
 static const struct nla_policy set_policy[SLUICE_A_MAX + 1] = {
 	[SLUICE_A_NAME] = { .type = NLA_NUL_STRING, .len = NAME_MAX_LENGTH },
 	[SLUICE_A_VALUE] = { .type = NLA_U64 },
-	[SLUICE_A_STRING] = { .type = NLA_NUL_STRING, .len = SLUICE_CC_NAME_MAX - 1 },
+	[SLUICE_A_STRING] = { .type = NLA_NUL_STRING, .len = SLUICE_TEXT_PARAM_MAX - 1 },
 };
 
 static const struct nla_policy connection_policy[SLUICE_A_MAX + 1] = {
@@ -142,27 +140,27 @@ static int dump_counters(struct sk_buff *skb, struct netlink_callback *cb)
 
 /* ---- parameters -------------------------------------------------------------- */
 
-static int fill_default_cc(struct sk_buff *skb, struct sluice_net *sn)
+static int fill_text_param(struct sk_buff *skb, struct sluice_net *sn,
+			   const struct sluice_text_param *p)
 {
-	const struct sluice_cc_ops *ops = sluice_cc_get_default(sn);
-	int error = nla_put_string(skb, SLUICE_A_NAME, CC_PARAM) ||
-		    nla_put_string(skb, SLUICE_A_STRING, ops->name) ||
-		    nla_put_u8(skb, SLUICE_A_SOURCE, sluice_cc_default_source(sn)) ||
-		    nla_put_string(skb, SLUICE_A_SYSCTL, CC_PARAM_SYSCTL) ||
-		    nla_put_string(skb, SLUICE_A_HELP, CC_PARAM_HELP);
+	char text[SLUICE_TEXT_PARAM_MAX];
 
-	sluice_cc_put(ops);
-	return error;
+	p->read(sn, text);
+	return nla_put_string(skb, SLUICE_A_NAME, p->name) ||
+	       nla_put_string(skb, SLUICE_A_STRING, text) ||
+	       nla_put_u8(skb, SLUICE_A_SOURCE, p->source(sn)) ||
+	       nla_put_string(skb, SLUICE_A_SYSCTL, p->sysctl) ||
+	       nla_put_string(skb, SLUICE_A_HELP, p->help);
 }
 
-/* The last row, after the numbers, is the default algorithm. */
+/* The rows after the numbers are those of texts. */
 static int fill_param(struct sk_buff *skb, struct sluice_net *sn, long index)
 {
 	const struct sluice_param *p = &sluice_params[index];
 	const char *sysctl;
 
-	if (index == sluice_param_count)
-		return fill_default_cc(skb, sn);
+	if (index >= sluice_param_count)
+		return fill_text_param(skb, sn, &sluice_text_params[index - sluice_param_count]);
 	sysctl = sluice_param_sysctl(p);
 	return nla_put_string(skb, SLUICE_A_NAME, p->name) ||
 	       put_u64(skb, SLUICE_A_VALUE, sluice_param_read(sn, p)) ||
@@ -177,7 +175,8 @@ static int fill_param(struct sk_buff *skb, struct sluice_net *sn, long index)
 
 static int dump_params(struct sk_buff *skb, struct netlink_callback *cb)
 {
-	return dump(skb, cb, SLUICE_CMD_PARAM_GET, sluice_param_count + 1, fill_param);
+	return dump(skb, cb, SLUICE_CMD_PARAM_GET,
+		    sluice_param_count + sluice_text_param_count, fill_param);
 }
 
 static const char *wanted_name(struct genl_info *info)
@@ -202,29 +201,17 @@ static const struct sluice_param *wanted_param(struct genl_info *info, const cha
 static int get_param(struct sk_buff *skb, struct genl_info *info)
 {
 	const char *name = wanted_name(info);
+	const struct sluice_text_param *text;
 	const struct sluice_param *p;
 
 	if (!name)
 		return -EINVAL;
-	if (!strcmp(name, CC_PARAM))
-		return reply(info, SLUICE_CMD_PARAM_GET, fill_param, sluice_param_count);
+	text = sluice_text_param_find(name);
+	if (text)
+		return reply(info, SLUICE_CMD_PARAM_GET, fill_param,
+			     sluice_param_count + (text - sluice_text_params));
 	p = wanted_param(info, name);
 	return p ? reply(info, SLUICE_CMD_PARAM_GET, fill_param, p - sluice_params) : -ENOENT;
-}
-
-static int set_default_cc(struct genl_info *info)
-{
-	struct nlattr *name = info->attrs[SLUICE_A_STRING];
-	int error;
-
-	if (!name) {
-		GENL_SET_ERR_MSG(info, "the name of an algorithm is missing");
-		return -EINVAL;
-	}
-	error = sluice_cc_set_default(sluice_net(genl_info_net(info)), nla_data(name));
-	if (error)
-		NL_SET_ERR_MSG_ATTR(info->extack, name, "no such congestion-control algorithm");
-	return error;
 }
 
 /* NL_SET_ERR_MSG_ATTR() for words that are chosen at run time; `why` lives on. */
@@ -235,19 +222,37 @@ static void refuse(struct genl_info *info, const struct nlattr *attribute, const
 		info->extack->_msg = why;
 }
 
+static int set_text_param(struct genl_info *info, const struct sluice_text_param *p)
+{
+	struct nlattr *text = info->attrs[SLUICE_A_STRING];
+	const char *why;
+	int error;
+
+	if (!text) {
+		GENL_SET_ERR_MSG(info, "a text is wanted");
+		return -EINVAL;
+	}
+	error = p->write(sluice_net(genl_info_net(info)), nla_data(text), &why);
+	if (error)
+		refuse(info, text, why);
+	return error;
+}
+
 static int set_param(struct sk_buff *skb, struct genl_info *info)
 {
 	struct sluice_net *sn = sluice_net(genl_info_net(info));
 	struct nlattr *value = info->attrs[SLUICE_A_VALUE];
 	const char *name = wanted_name(info);
+	const struct sluice_text_param *text;
 	const struct sluice_param *p;
 	const char *why;
 	int error;
 
 	if (!name)
 		return -EINVAL;
-	if (!strcmp(name, CC_PARAM))
-		return set_default_cc(info);
+	text = sluice_text_param_find(name);
+	if (text)
+		return set_text_param(info, text);
 	p = wanted_param(info, name);
 	if (!p)
 		return -ENOENT;
@@ -265,20 +270,18 @@ static int reset_param(struct sk_buff *skb, struct genl_info *info)
 {
 	struct sluice_net *sn = sluice_net(genl_info_net(info));
 	const char *name = wanted_name(info);
+	const struct sluice_text_param *text;
 	const struct sluice_param *p;
 	const char *why;
 	int error;
 
 	if (!name)
 		return -EINVAL;
-	if (!strcmp(name, CC_PARAM)) {
-		sluice_cc_drop_default(sn);
-		return 0;
-	}
-	p = wanted_param(info, name);
-	if (!p)
+	text = sluice_text_param_find(name);
+	p = text ? NULL : wanted_param(info, name);
+	if (!text && !p)
 		return -ENOENT;
-	error = sluice_param_reset(sn, p, &why);
+	error = text ? text->reset(sn, &why) : sluice_param_reset(sn, p, &why);
 	if (error)
 		refuse(info, info->attrs[SLUICE_A_NAME], why);
 	return error;

@@ -3,46 +3,118 @@
 #define pr_fmt(fmt) "sluice: " fmt
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
 
 #include "compat.h"
 #include "memory.h"
 #include "sock.h"
+#include "tcp_limits.h"
 
 atomic_long_t sluice_memory_allocated;
 DEFINE_PER_CPU(int, sluice_memory_reserve);
 struct percpu_counter sluice_sockets_allocated;
 unsigned long sluice_memory_pressure;
-long sluice_memory_limits[3];
 int sluice_memory_least[1] = { 4096 };
 
-/* "least,pressure,most": in rising order, and none of them nothing. */
-static int set_limits(const char *text, const struct kernel_param *param)
+/* ---- limits --------------------------------------------------------------------- */
+
+/* Limits of Sluice's own, or without any memory of TCP's to point at. */
+static long own_limits[3];
+static const long *tcp_limits;	/* NULL: unknown */
+static bool given;		/* own_limits: by mem= or `sluice set mem`, not to follow TCP's */
+static DEFINE_MUTEX(limits_lock);
+
+/* Where sk_prot_mem_limits() looks: so TCP's count as they are at each moment. */
+static void look_at(const long *limits)
 {
-	long given[ARRAY_SIZE(sluice_memory_limits)];
+	WRITE_ONCE(sluice_prot.sysctl_mem, (long *)limits);
+}
+
+void sluice_memory_limit(const long limits[3])
+{
 	unsigned int i;
+
+	mutex_lock(&limits_lock);
+	for (i = 0; i < ARRAY_SIZE(own_limits); i++)
+		WRITE_ONCE(own_limits[i], limits[i]);
+	given = true;
+	look_at(own_limits);
+	mutex_unlock(&limits_lock);
+}
+
+/* TCP's own default share: 3/64, 1/16 and 3/32 of the memory for buffers. */
+static void default_limits(void)
+{
+	unsigned long limit = max(nr_free_buffer_pages() / 16, 128ul);
+
+	own_limits[0] = limit / 4 * 3;
+	own_limits[1] = limit;
+	own_limits[2] = own_limits[0] * 2;
+}
+
+void sluice_memory_follow_tcp(void)
+{
+	mutex_lock(&limits_lock);
+	given = false;
+	if (!tcp_limits)
+		default_limits();
+	look_at(tcp_limits ?: own_limits);
+	mutex_unlock(&limits_lock);
+}
+
+/* Rising, and none of them nothing; with commas as mem= has them, or blanks as tcp_mem. */
+int sluice_memory_set(const char *text)
+{
+	long limits[ARRAY_SIZE(own_limits)];
 	char rest;
 
-	if (sscanf(text, "%ld,%ld,%ld %c", &given[0], &given[1], &given[2], &rest) != 3 ||
-	    given[0] <= 0 || given[1] < given[0] || given[2] < given[1]) {
-		pr_err("mem= takes three rising numbers of pages\n");
+	if (sscanf(text, "%ld%*1[, \t]%ld%*1[, \t]%ld %c", &limits[0], &limits[1], &limits[2],
+		   &rest) != 3 ||
+	    limits[0] <= 0 || limits[1] < limits[0] || limits[2] < limits[1])
 		return -EINVAL;
-	}
-	for (i = 0; i < ARRAY_SIZE(given); i++)
-		WRITE_ONCE(sluice_memory_limits[i], given[i]);
+	sluice_memory_limit(limits);
 	return 0;
+}
+
+enum sluice_source sluice_memory_source(void)
+{
+	if (READ_ONCE(given))
+		return SLUICE_SOURCE_SET;
+	return tcp_limits ? SLUICE_SOURCE_SYSCTL : SLUICE_SOURCE_DEFAULT;
+}
+
+void sluice_memory_print(char text[SLUICE_MEMORY_TEXT], char between)
+{
+	const long *limits = READ_ONCE(sluice_prot.sysctl_mem);
+
+	snprintf(text, SLUICE_MEMORY_TEXT, "%ld%c%ld%c%ld", READ_ONCE(limits[0]), between,
+		 READ_ONCE(limits[1]), between, READ_ONCE(limits[2]));
+}
+
+static int set_limits(const char *text, const struct kernel_param *param)
+{
+	int error = sluice_memory_set(text);
+
+	if (error)
+		pr_err("mem= takes three rising numbers of pages\n");
+	return error;
 }
 
 static int get_limits(char *buffer, const struct kernel_param *param)
 {
-	return sysfs_emit(buffer, "%ld,%ld,%ld\n", sluice_memory_limits[0],
-			  sluice_memory_limits[1], sluice_memory_limits[2]);
+	char text[SLUICE_MEMORY_TEXT];
+
+	sluice_memory_print(text, ',');
+	return sysfs_emit(buffer, "%s\n", text);
 }
 
 static const struct kernel_param_ops limits_ops = { .set = set_limits, .get = get_limits };
 module_param_cb(mem, &limits_ops, NULL, 0644);
-MODULE_PARM_DESC(mem, "pages of all sockets: no pressure below, pressure above, none above (as tcp_mem)");
+MODULE_PARM_DESC(mem, "pages of all sockets: no pressure below, pressure above, none above (those of tcp_mem)");
+
+/* ---- pressure ------------------------------------------------------------------- */
 
 void sluice_enter_memory_pressure(struct sock *sk)
 {
@@ -56,20 +128,11 @@ void sluice_leave_memory_pressure(struct sock *sk)
 		WRITE_ONCE(sluice_memory_pressure, 0);
 }
 
-/* TCP's own share: 3/64, 1/16 and 3/32 of the memory for buffers. */
-static void default_limits(void)
-{
-	unsigned long limit = max(nr_free_buffer_pages() / 16, 128ul);
-
-	sluice_memory_limits[0] = limit / 4 * 3;
-	sluice_memory_limits[1] = limit;
-	sluice_memory_limits[2] = sluice_memory_limits[0] * 2;
-}
-
 int sluice_memory_init(void)
 {
-	if (!sluice_memory_limits[0])
-		default_limits();
+	tcp_limits = sluice_tcp_mem();
+	if (!given)
+		sluice_memory_follow_tcp();
 	return percpu_counter_init(&sluice_sockets_allocated, 0, GFP_KERNEL);
 }
 

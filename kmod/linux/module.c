@@ -14,6 +14,7 @@
 #include "ports.h"
 #include "receive.h"
 #include "sock.h"
+#include "tcp_limits.h"
 #include "time_wait.h"
 
 u32 sluice_host_random(void)
@@ -46,6 +47,7 @@ static void protocol_down(void)
 
 /* From what the others need to what lets users in. */
 static const struct step ladder[] = {
+	{ sluice_tcp_limits_init, sluice_tcp_limits_exit },
 	{ sluice_memory_init, sluice_memory_exit },
 	{ sluice_ports_init, sluice_ports_exit },
 	{ sluice_demux_init, sluice_demux_exit },

@@ -22,7 +22,7 @@ struct sluice_counters {
 };
 
 /* Room for a bit for each row of config.def. */
-#define SLUICE_PARAM_BITS 64
+#define SLUICE_PARAM_BITS 128
 
 struct sluice_net {
 	struct sluice_config config;	/* first: the core counts by its address */

@@ -6,6 +6,7 @@
 #include <linux/string.h>
 
 #include "params.h"
+#include "tcp_limits.h"
 #include "tuning.h"
 
 const struct sluice_param sluice_params[] = {
@@ -48,9 +49,16 @@ static unsigned int number_of(const struct sluice_param *p)
 	return p - sluice_params;
 }
 
+/* What the sysctls say this very moment. */
+static void see_sysctls(struct sluice_net *sn)
+{
+	sluice_tcp_max_orphans_look();
+	sluice_tuning_refresh(sn);
+}
+
 u64 sluice_param_read(struct sluice_net *sn, const struct sluice_param *p)
 {
-	sluice_tuning_refresh(sn);
+	see_sysctls(sn);
 	return READ_ONCE(*value_of(&sn->config, p));
 }
 
@@ -125,12 +133,12 @@ int sluice_param_write(struct sluice_net *sn, const struct sluice_param *p, u64 
 	*why = "the value is out of range";
 	if (value < p->min || value > p->max)
 		return -ERANGE;
-	sluice_tuning_refresh(sn);
+	see_sysctls(sn);
 	return change(sn, p, value, true, why);
 }
 
 int sluice_param_reset(struct sluice_net *sn, const struct sluice_param *p, const char **why)
 {
-	sluice_tuning_refresh(sn);
+	see_sysctls(sn);
 	return change(sn, p, sluice_param_standard(sn, p), false, why);
 }

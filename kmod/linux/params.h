@@ -21,6 +21,7 @@ extern const unsigned int sluice_param_count;
 void sluice_params_defaults(struct sluice_config *config);
 /* NULL: no such parameter. */
 const struct sluice_param *sluice_param_find(const char *name);
+/* Process context, may sleep. */
 u64 sluice_param_read(struct sluice_net *sn, const struct sluice_param *p);
 /* What it is when nobody sets it: what its sysctl says now, or what is built in. */
 u64 sluice_param_standard(const struct sluice_net *sn, const struct sluice_param *p);

@@ -11,14 +11,12 @@
 #include "stamps.h"
 #include "tx_stamps.h"
 
-/* Half of the buffer for the bytes themselves, until the peer's habits are known. */
-#define INITIAL_DENSITY 128
-
-void sluice_recvbuf_init(struct sluice_recvbuf *b)
+/* share: percent of the buffer for the bytes themselves, until the peer's habits are known */
+void sluice_recvbuf_init(struct sluice_recvbuf *b, u32 share)
 {
 	b->held = RB_ROOT;
 	b->unread = 0;
-	b->density = INITIAL_DENSITY;
+	b->density = share * 256 / 100;
 	b->urgent.state = SLUICE_URGENT_NONE;
 }
 

@@ -34,7 +34,8 @@ struct sluice_recvbuf {
 };
 
 /* All need the socket lock. */
-void sluice_recvbuf_init(struct sluice_recvbuf *b);
+/* share: percent of the buffer that a window may promise at first */
+void sluice_recvbuf_init(struct sluice_recvbuf *b, u32 share);
 void sluice_recvbuf_purge(struct sluice_recvbuf *b, struct sock *sk);
 void sluice_recvbuf_purge_held(struct sluice_recvbuf *b);
 

@@ -55,7 +55,7 @@ void sluice_sock_init_parts(struct sluice_sock *s)
 	s->port.port = NULL;
 	s->port.reservation = NULL;
 	sluice_sendbuf_init(&s->out);
-	sluice_recvbuf_init(&s->in);
+	sluice_recvbuf_init(&s->in, READ_ONCE(sluice_sk_net(&s->inet.sk)->config.payload_share));
 	INIT_LIST_HEAD(&s->ready);
 	INIT_LIST_HEAD(&s->half_opens);
 	s->half_open_count = 0;

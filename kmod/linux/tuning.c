@@ -10,6 +10,7 @@
 
 #include "compat.h"
 #include "params.h"
+#include "tcp_limits.h"
 #include "tuning.h"
 
 static_assert(SLUICE_PARAM_COUNT <= SLUICE_PARAM_BITS);
@@ -43,6 +44,21 @@ static s64 max_syn_backlog(const struct sluice_net *sn, s64 told)
 {
 	return sn->config.syncookies ?
 	       max_t(s64, told, sn->config.somaxconn) : told;
+}
+
+/* Percent of a buffer: all but a 2^n-th of it, or where n is not positive, a 2^-n-th. */
+static s64 payload_share(s64 adv_win_scale)
+{
+	return adv_win_scale > 0 ? 100 - (100 >> min_t(s64, adv_win_scale, 7)) :
+				   100 >> min_t(s64, -adv_win_scale, 7);
+}
+
+static s64 max_orphans(void)
+{
+	long told = sluice_tcp_max_orphans();
+
+	return told == SLUICE_NO_ORPHANS_LIMIT ? sluice_params[SLUICE_PARAM_max_orphans].standard :
+						 told;
 }
 
 /* ---- one function a parameter ---------------------------------------------------- */

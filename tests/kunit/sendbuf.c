@@ -265,21 +265,19 @@ static void purging_frees_and_uncharges_all(struct kunit *test)
 
 /* ---- memory.c -------------------------------------------------------------------- */
 
-static void restore_limits(void *limits)
+static void restore_limits(void *nothing)
 {
-	memcpy(sluice_memory_limits, limits, sizeof(sluice_memory_limits));
+	sluice_memory_follow_tcp();
 	sluice_leave_memory_pressure(NULL);
 }
 
 static void allow_no_memory(struct kunit *test)
 {
-	long *saved = kunit_kmalloc(test, sizeof(sluice_memory_limits), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, saved);
-	memcpy(saved, sluice_memory_limits, sizeof(sluice_memory_limits));
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, restore_limits, saved), 0);
 	/* Less than nothing: each CPU has a share that counts only when it is used up. */
-	memset(sluice_memory_limits, 0xff, sizeof(sluice_memory_limits));
+	static const long less[3] = { -1, -1, -1 };
+
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, restore_limits, NULL), 0);
+	sluice_memory_limit(less);
 }
 
 /* Beyond what is reserved already. */

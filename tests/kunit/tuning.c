@@ -249,6 +249,21 @@ static void a_least_follows_no_further_than_its_greatest(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, read(sn, "reordering"), 20);
 }
 
+static void the_share_of_payload_is_what_adv_win_scale_leaves(struct kunit *test)
+{
+	static const struct {
+		int scale;
+		u64 percent;
+	} cases[] = { { 1, 50 }, { 2, 75 }, { 31, 100 }, { 0, 100 }, { -1, 50 }, { -2, 25 }, { -31, 1 } };
+	struct sluice_net *sn = fresh(test);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		sn->net->ipv4.sysctl_tcp_adv_win_scale = cases[i].scale;
+		KUNIT_EXPECT_EQ(test, read(sn, "payload_share"), cases[i].percent);
+	}
+}
+
 static void every_sysctl_has_its_own_field(struct kunit *test)
 {
 	struct sluice_net *sn = fresh(test);
@@ -267,6 +282,10 @@ static void every_sysctl_has_its_own_field(struct kunit *test)
 	sn->net->ipv4.sysctl_tcp_challenge_ack_limit = 25;
 	sn->net->ipv4.sysctl_tcp_notsent_lowat = 26;
 	sn->net->core.sysctl_somaxconn = 27;
+	sn->net->ipv4.sysctl_tcp_recovery = 6;
+	sn->net->ipv4.sysctl_tcp_early_retrans = 2;
+	sn->net->ipv4.sysctl_tcp_frto = 0;
+	sn->net->ipv4.sysctl_tcp_autocorking = 0;
 	sn->net->ipv4.sysctl_tcp_rfc1337 = 1;
 	sn->net->ipv4.sysctl_tcp_sack = 0;
 	sn->net->ipv4.sysctl_tcp_dsack = 0;
@@ -281,6 +300,10 @@ static void every_sysctl_has_its_own_field(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, read(sn, "challenge_ack_limit"), 25);
 	KUNIT_EXPECT_EQ(test, read(sn, "notsent_lowat"), 26);
 	KUNIT_EXPECT_EQ(test, read(sn, "somaxconn"), 27);
+	KUNIT_EXPECT_EQ(test, read(sn, "recovery"), 6);
+	KUNIT_EXPECT_EQ(test, read(sn, "early_retrans"), 2);
+	KUNIT_EXPECT_EQ(test, read(sn, "frto"), 0);
+	KUNIT_EXPECT_EQ(test, read(sn, "autocorking"), 0);
 	KUNIT_EXPECT_EQ(test, read(sn, "rfc1337"), 1);
 	KUNIT_EXPECT_EQ(test, read(sn, "sack"), 0);
 	KUNIT_EXPECT_EQ(test, read(sn, "dsack"), 0);
@@ -306,6 +329,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(values_out_of_range_count_as_the_nearest),
 	KUNIT_CASE(a_least_follows_no_further_than_its_greatest),
 	KUNIT_CASE(every_sysctl_has_its_own_field),
+	KUNIT_CASE(the_share_of_payload_is_what_adv_win_scale_leaves),
 	{ }
 };
 

@@ -3,43 +3,11 @@
 // transmit (RFC 3042), D-SACK (RFC 2883).
 #include <criterion/criterion.h>
 
-#include "lab_test.h"
+#include "connection.h"
+#include "in_flight.h"
 
 using namespace sluice;
 using namespace sluice::test;
-
-namespace
-{
-
-// A peer with SACK to which the machine has ten segments in flight.
-struct InFlight : Scripted {
-    explicit InFlight(bool with_sack, size_t segments = 10)
-    {
-        sack = with_sack;
-        rtt = 20000;
-        open_passive();
-        first = rcv;
-        socket->write(pattern(segments * mss_now()));
-        cr_assert_eq(data_segments(), segments);
-        run(rtt);
-        sent.clear();
-        follow = false;
-    }
-    uint32_t mss_now() const { return socket->info().snd_mss; }
-    uint32_t segment(uint32_t n) const { return first + n * mss_now(); }
-    // Everything before segment n arrived, and [from, to).
-    void acked(uint32_t n, uint32_t from = 0, uint32_t to = 0)
-    {
-        rcv = segment(n);
-        blocks.clear();
-        if (to > from)
-            blocks.push_back({segment(from), segment(to)});
-        ack();
-    }
-    uint32_t first = 0;
-};
-
-} // namespace
 
 Test(recovery, third_sacked_segment_triggers_it)
 {
@@ -230,10 +198,12 @@ Test(recovery, lateness_of_a_round_trip_is_learned)
     cr_assert_lt(p.a.counter(SLUICE_CNT_fast_retransmits), 60);
 }
 
-// However many arrive in it.
-Test(recovery, reordering_window_widens_once_in_a_round_trip)
+namespace
 {
-    InFlight peer(true);
+
+// What the machine waits beyond a round trip for a hole to fill, after three D-SACKs in one.
+uint64_t wait_after_dsacks(InFlight& peer)
+{
     peer.acked(0, 3, 10);
     peer.acked(10);
     peer.socket->write(pattern(peer.mss_now())); // the round trip's
@@ -252,8 +222,29 @@ Test(recovery, reordering_window_widens_once_in_a_round_trip)
     peer.run(peer.rtt);
     cr_assert_geq(peer.data_segments(), 1);
     cr_assert_eq(peer.sent.front().seq, peer.segment(11));
-    uint64_t waited = peer.sent.front().when - sent - peer.rtt;
+    return peer.sent.front().when - sent - peer.rtt;
+}
+
+std::function<void(lab::Stack&)> recovery_is(uint64_t bits)
+{
+    return [bits](lab::Stack& s) { s.config().recovery = bits; };
+}
+
+} // namespace
+
+// However many arrive in it.
+Test(recovery, reordering_window_widens_once_in_a_round_trip)
+{
+    InFlight peer(true);
+    uint64_t waited = wait_after_dsacks(peer);
     cr_assert(waited >= peer.rtt / 2 && waited < peer.rtt * 3 / 4, "%lu us", waited);
+}
+
+Test(recovery, reordering_window_stays_narrow_when_told_to)
+{
+    InFlight peer(true, 10, recovery_is(RACK_FINDS | RACK_WINDOW_STAYS));
+    uint64_t waited = wait_after_dsacks(peer);
+    cr_assert(waited >= peer.rtt / 4 && waited < peer.rtt / 2, "%lu us", waited);
 }
 
 Test(recovery, duplicate_data_is_reported_by_dsack)
@@ -454,4 +445,52 @@ Test(recovery, dsack_of_an_older_episode_leaves_what_a_probe_reduced)
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_dsack_in), 1);
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_spurious_undone), 0);
     cr_assert_eq(peer.socket->info().cwnd, reduced);
+}
+
+// ---- the bits of `recovery` ------------------------------------------------------------
+
+Test(recovery, without_rack_the_worth_of_dupthresh_segments_triggers_it)
+{
+    InFlight peer(true, 10, recovery_is(0));
+    peer.acked(0, 1, 3);
+    peer.run(peer.rtt);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 0, "time alone");
+    peer.acked(0, 1, 4);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 1);
+    cr_assert_eq(peer.sent.back().seq, peer.segment(0));
+}
+
+Test(recovery, without_rack_only_what_enough_overtook_is_lost)
+{
+    InFlight peer(true, 10, recovery_is(0));
+    peer.acked(0, 1, 2);
+    peer.blocks.push_back({peer.segment(5), peer.segment(7)});
+    peer.ack();
+    cr_assert_eq(peer.socket->info().lost, peer.mss_now(), "segments 2 to 4 are overtaken by two");
+    peer.blocks.back().end = peer.segment(8);
+    peer.ack();
+    cr_assert_eq(peer.socket->info().lost, 4 * peer.mss_now());
+}
+
+Test(recovery, without_rack_a_lost_retransmission_waits_for_the_timeout)
+{
+    InFlight peer(true, 10, recovery_is(0));
+    peer.socket->write(pattern(20 * peer.mss_now()));
+    peer.acked(0, 1, 4);
+    peer.sent.clear();
+    for (uint32_t n = 5; n <= 10; n++) {
+        peer.run(peer.rtt);
+        peer.acked(0, 1, n);
+    }
+    for (const Seen& s : peer.sent)
+        cr_assert_neq(s.seq, peer.segment(0));
+}
+
+Test(recovery, rack_without_dupthresh_waits_for_its_window)
+{
+    InFlight peer(true, 10, recovery_is(RACK_FINDS | RACK_WITHOUT_DUPTHRESH));
+    peer.acked(0, 1, 5);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 0);
+    peer.run(peer.rtt / 2);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 1);
 }

@@ -16,6 +16,18 @@ constexpr uint64_t most_events = 20000000;
 constexpr uint32_t ip_header = 20;
 } // namespace
 
+// A SYN's window isn't scaled, and a reset promises nothing.
+bool WindowWatch::takes_back(const Seen& s, Flow& f, int me)
+{
+    if (!(s.flags & SLUICE_ACK) || (s.flags & (SLUICE_SYN | SLUICE_RST)))
+        return false;
+    uint32_t edge = s.ack + (s.window << (f.scale[0] >= 0 && f.scale[1] >= 0 ? f.scale[me] : 0));
+    bool back = f.promised[me] && static_cast<int32_t>(edge - f.promise[me]) < 0;
+    f.promised[me] = true;
+    f.promise[me] = edge;
+    return back;
+}
+
 const char* WindowWatch::sent(const Packet& packet, bool by_a)
 {
     Seen s = parse(packet);
@@ -25,7 +37,7 @@ const char* WindowWatch::sent(const Packet& packet, bool by_a)
     if (s.flags & SLUICE_SYN) {
         if (!f.syn[me] || f.isn[me] != s.seq) {
             // A new connection: nothing is known of it.
-            f.known[0] = f.known[1] = false;
+            f.known[0] = f.known[1] = f.promised[0] = f.promised[1] = false;
             if (!(s.flags & SLUICE_ACK))
                 f.syn[1 - me] = false;
         }
@@ -33,6 +45,8 @@ const char* WindowWatch::sent(const Packet& packet, bool by_a)
         f.isn[me] = s.seq;
         f.scale[me] = s.has_wscale ? s.wscale : -1;
     }
+    if (takes_back(s, f, me))
+        return "a window whose right edge moved left";
     if (!s.length || !f.known[me])
         return nullptr;
     bool beyond = static_cast<int32_t>(s.seq + s.length - f.edge[me]) > 0;
@@ -179,6 +193,9 @@ void Soak::choose_machine(lab::Stack& stack)
     c.window_scaling = maybe(0.8);
     c.ecn = sim().below(3);
     c.mtu_probing = sim().below(3);
+    c.recovery = sim().below(8);
+    c.early_retrans = maybe(0.8) ? 3 : 0;
+    c.frto = maybe(0.8) ? 2 : 0;
     c.initial_window = 1 + sim().below(20);
     c.rto_min = maybe(0.3) ? logarithmic(1000, 200000) : c.rto_min;
     c.delayed_ack_min = maybe(0.3) ? logarithmic(1000, 40000) : c.delayed_ack_min;
@@ -193,11 +210,12 @@ void Soak::choose_machine(lab::Stack& stack)
     }
     char text[200];
     snprintf(text, sizeof(text),
-             "%s: mtu %u gso %u %s%s%s%s%s ecn %lu probing %lu iw %lu faults %.2f/%.2f/%.2f; ",
+             "%s: mtu %u gso %u %s%s%s%s%s recovery %lu probes %lu frto %lu ecn %lu probing %lu iw "
+             "%lu faults %.2f/%.2f/%.2f; ",
              stack.name.c_str(), stack.mtu, stack.gso_max, stack.cc->name, c.sack ? " sack" : "",
              c.dsack ? " dsack" : "", c.timestamps ? " ts" : "", c.window_scaling ? " ws" : "",
-             c.ecn, c.mtu_probing, c.initial_window, stack.faults.transmit_chance,
-             stack.faults.deliver_chance, stack.faults.resize_chance);
+             c.recovery, c.early_retrans, c.frto, c.ecn, c.mtu_probing, c.initial_window,
+             stack.faults.transmit_chance, stack.faults.deliver_chance, stack.faults.resize_chance);
     plan += text;
 }
 

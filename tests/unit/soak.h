@@ -49,7 +49,8 @@ private:
     void finish();
 };
 
-// What one end may send: as far as the other has told it (RFC 9293 3.8.6).
+// What one end may send: as far as the other has told it, who takes nothing of
+// that back (RFC 9293 3.8.6).
 class WindowWatch
 {
 public:
@@ -60,12 +61,15 @@ public:
 
 private:
     struct Flow {
+        bool promised[2] = {};
+        uint32_t promise[2] = {}; // the right edge that a, b told last
         uint32_t isn[2] = {};
         bool syn[2] = {};
         int scale[2] = {-1, -1}; // offered by a, by b
         bool known[2] = {};
         uint32_t edge[2] = {}; // a, b may send up to here
     };
+    static bool takes_back(const Seen& s, Flow& f, int me);
     std::map<std::pair<uint16_t, uint16_t>, Flow> flows_; // a's port, b's port
 };
 

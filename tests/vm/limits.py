@@ -70,10 +70,9 @@ def drain(sock):
 def orphans_over_the_limit_are_reset(t):
     limit, count = 2, 6
     with Link(), contextlib.ExitStack() as after:
-        if t.sluice:
-            sluice("set", "max_orphans", str(limit), namespace=Link.FAR)
-        else:
-            after.enter_context(file_holds("/proc/sys/net/ipv4/tcp_max_orphans", str(limit)))
+        after.enter_context(file_holds("/proc/sys/net/ipv4/tcp_max_orphans", str(limit)))
+        if t.sluice:    # which counts in each namespace
+            sluice("set", "max_orphans", "1000", namespace=Link.NEAR)
         pairs = [joined(t) for _ in range(count)]
         sent = [fill(server) for _, server in pairs]
         for _, server in pairs:
@@ -149,14 +148,14 @@ def time_waits_over_the_limit_are_skipped(t):
 class Memory:
     """What all sockets of a protocol may use together, in MiB."""
 
-    FILES = {True: "/sys/module/sluice/parameters/mem", False: "/proc/sys/net/ipv4/tcp_mem"}
+    FILE = "/proc/sys/net/ipv4/tcp_mem"
 
     def __init__(self, t):
         self.t = t
 
     def limits(self, least, pressure, most):
         pages = [str((size << 20) // PAGE) for size in (least, pressure, most)]
-        return file_holds(self.FILES[self.t.sluice], ("," if self.t.sluice else " ").join(pages))
+        return file_holds(self.FILE, " ".join(pages))
 
     def now(self):
         """Pages in use; whether there is pressure."""

@@ -78,7 +78,7 @@ def each_value_tells_where_it_came_from():
         equal(row["from"], "sysctl" if "sysctl" in row else "default", name)
     # Each has the value that the file says, but for its unit.
     for name, row in rows.items():
-        if not row.get("sysctl") or name in ("congestion_control", "orphan_retries", "max_syn_backlog"):
+        if not row.get("sysctl") or name in ("congestion_control", "mem", "orphan_retries", "max_syn_backlog", "payload_share"):
             continue
         path, _, index = row["sysctl"].removeprefix("net.").partition("[")
         words = told(path.replace(".", "/").removeprefix("ipv4/"))
@@ -87,6 +87,40 @@ def each_value_tells_where_it_came_from():
         equal(row["value"], max(row["min"], min(row["max"], number * scale)), f"{name} and {row['sysctl']}")
         equal(row["default"], row["value"], name)
     equal(rows["congestion_control"]["value"], told("tcp_congestion_control")[0])
+    equal(rows["mem"]["value"].split(), told("tcp_mem"))
+    equal(rows["payload_share"]["value"], 50)
+
+
+# What counts for the whole machine, which the first namespace alone may change.
+
+@test()
+def the_machines_memory_is_tcps_until_it_is_set():
+    with sysctl("tcp_mem", "10000 20000 30000"):
+        equal((got("mem")["value"], got("mem")["from"]), ("10000 20000 30000", "sysctl"))
+        sluice("set", "mem", "1000 2000 3000")
+        equal((got("mem")["value"], got("mem")["from"]), ("1000 2000 3000", "set"))
+        with open("/sys/module/sluice/parameters/mem") as file:
+            equal(file.read(), "1000,2000,3000\n")
+        with Link():
+            equal(got("mem", Link.FAR)["value"], "1000 2000 3000")
+            check("first network namespace" in refused("set", "mem", "1 2 3", namespace=Link.FAR))
+            check("first network namespace" in refused("set", "mem", "default", namespace=Link.FAR))
+        for wrong in ("1 2", "3 2 1", "0 1 2", "1 2 3 4", "many"):
+            check("three rising numbers of pages" in refused("set", "mem", wrong), wrong)
+        equal(got("mem")["value"], "1000 2000 3000")
+        sluice("set", "mem", "default")
+        equal((got("mem")["value"], got("mem")["from"]), ("10000 20000 30000", "sysctl"))
+
+
+@test()
+def the_machines_orphans_are_tcps_until_they_are_set():
+    with sysctl("tcp_max_orphans", 77), Link():
+        for namespace in (None, Link.FAR):
+            until(lambda: got("max_orphans", namespace)["value"] == 77)
+            equal(got("max_orphans", namespace)["from"], "sysctl")
+        sluice("set", "max_orphans", "5", namespace=Link.FAR)
+        equal((got("max_orphans", Link.FAR)["value"], got("max_orphans", Link.FAR)["default"]), (5, 77))
+        equal(got("max_orphans")["value"], 77)
 
 
 @test()

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The parameters that are texts: the algorithm of new connections, the limits of memory. */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/string.h>
+#include <net/net_namespace.h>
+
+#include "cc_registry.h"
+#include "memory.h"
+#include "text_params.h"
+
+static_assert(SLUICE_MEMORY_TEXT <= SLUICE_TEXT_PARAM_MAX);
+static_assert(SLUICE_CC_NAME_MAX <= SLUICE_TEXT_PARAM_MAX);
+
+/* ---- congestion_control ---------------------------------------------------------- */
+
+static enum sluice_source cc_source(const struct sluice_net *sn)
+{
+	return sluice_cc_default_source(sn);
+}
+
+static void cc_read(struct sluice_net *sn, char text[SLUICE_TEXT_PARAM_MAX])
+{
+	const struct sluice_cc_ops *ops = sluice_cc_get_default(sn);
+
+	strscpy(text, ops->name, SLUICE_TEXT_PARAM_MAX);
+	sluice_cc_put(ops);
+}
+
+static int cc_write(struct sluice_net *sn, const char *text, const char **why)
+{
+	*why = "no such congestion-control algorithm";
+	return strlen(text) < SLUICE_CC_NAME_MAX ? sluice_cc_set_default(sn, text) : -ENOENT;
+}
+
+static int cc_reset(struct sluice_net *sn, const char **why)
+{
+	sluice_cc_drop_default(sn);
+	return 0;
+}
+
+/* ---- mem ------------------------------------------------------------------------- */
+
+static enum sluice_source mem_source(const struct sluice_net *sn)
+{
+	return sluice_memory_source();
+}
+
+static void mem_read(struct sluice_net *sn, char text[SLUICE_TEXT_PARAM_MAX])
+{
+	sluice_memory_print(text, ' ');
+}
+
+/* As tcp_mem, it is for who rules the whole machine. */
+static int may_change_mem(const struct sluice_net *sn, const char **why)
+{
+	*why = "of the whole machine, so it can be changed in the first network namespace alone";
+	return net_eq(sn->net, &init_net) ? 0 : -EPERM;
+}
+
+static int mem_write(struct sluice_net *sn, const char *text, const char **why)
+{
+	int error = may_change_mem(sn, why);
+
+	if (error)
+		return error;
+	*why = "three rising numbers of pages are wanted";
+	return sluice_memory_set(text);
+}
+
+static int mem_reset(struct sluice_net *sn, const char **why)
+{
+	int error = may_change_mem(sn, why);
+
+	if (!error)
+		sluice_memory_follow_tcp();
+	return error;
+}
+
+/* ---- all of them --------------------------------------------------------------------- */
+
+const struct sluice_text_param sluice_text_params[] = {
+	{
+		.name = "congestion_control",
+		.sysctl = "net.ipv4.tcp_congestion_control",
+		.help = "algorithm of new connections (sluice cc lists them)",
+		.source = cc_source, .read = cc_read, .write = cc_write, .reset = cc_reset,
+	}, {
+		.name = "mem",
+		.sysctl = "net.ipv4.tcp_mem",
+		.help = "pages of all sockets of the machine: no pressure below, pressure above, none above",
+		.source = mem_source, .read = mem_read, .write = mem_write, .reset = mem_reset,
+	},
+};
+
+const unsigned int sluice_text_param_count = ARRAY_SIZE(sluice_text_params);
+
+const struct sluice_text_param *sluice_text_param_find(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < sluice_text_param_count; i++)
+		if (!strcmp(sluice_text_params[i].name, name))
+			return &sluice_text_params[i];
+	return NULL;
+}
