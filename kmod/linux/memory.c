@@ -68,10 +68,12 @@ void sluice_memory_follow_tcp(void)
 int sluice_memory_set(const char *text)
 {
 	long limits[ARRAY_SIZE(own_limits)];
-	char rest;
+	char blanks[SLUICE_MEMORY_TEXT], rest;
 
-	if (sscanf(text, "%ld%*1[, \t]%ld%*1[, \t]%ld %c", &limits[0], &limits[1], &limits[2],
-		   &rest) != 3 ||
+	if (strscpy(blanks, text, sizeof(blanks)) < 0)
+		return -EINVAL;
+	strreplace(blanks, ',', ' ');
+	if (sscanf(blanks, "%ld %ld %ld %c", &limits[0], &limits[1], &limits[2], &rest) != 3 ||
 	    limits[0] <= 0 || limits[1] < limits[0] || limits[2] < limits[1])
 		return -EINVAL;
 	sluice_memory_limit(limits);
