@@ -11,6 +11,7 @@
 #include <linux/skbuff.h>
 #include <linux/tcp.h>
 #include <net/genetlink.h>
+#include <net/inet_common.h>
 #include <net/inet_sock.h>
 #include <net/sock.h>
 
@@ -31,22 +32,33 @@
 
 /*
  * SLUICE_ACCEPT_OPERATION(name, function): defines `name`, fit for
- * proto_ops.accept, that calls
- * int function(struct socket *listener, struct socket *child, int flags, bool kern).
+ * proto_ops.accept, that calls inet_accept() and after its success
+ * void function(struct socket *child).
  */
 #ifdef SLUICE_HAVE_PROTO_ACCEPT_ARG
 #define SLUICE_ACCEPT_OPERATION(name, function)					\
-static int name(struct socket *sock, struct socket *child,			\
-		struct proto_accept_arg *arg)					\
+int name(struct socket *sock, struct socket *child, struct proto_accept_arg *arg)	\
 {										\
-	return function(sock, child, arg->flags, arg->kern);			\
+	int error = inet_accept(sock, child, arg);				\
+										\
+	if (!error)								\
+		function(child);						\
+	return error;								\
 }
+#define SLUICE_ACCEPT_DECLARATION(name)						\
+int name(struct socket *sock, struct socket *child, struct proto_accept_arg *arg)
 #else
 #define SLUICE_ACCEPT_OPERATION(name, function)					\
-static int name(struct socket *sock, struct socket *child, int flags, bool kern)	\
+int name(struct socket *sock, struct socket *child, int flags, bool kern)	\
 {										\
-	return function(sock, child, flags, kern);				\
+	int error = inet_accept(sock, child, flags, kern);			\
+										\
+	if (!error)								\
+		function(child);						\
+	return error;								\
 }
+#define SLUICE_ACCEPT_DECLARATION(name)						\
+int name(struct socket *sock, struct socket *child, int flags, bool kern)
 #endif
 
 /*
@@ -234,21 +246,43 @@ static inline struct nlattr **sluice_dump_attributes(struct netlink_callback *cb
 #endif
 
 /*
- * Appends up to `length` bytes of the pages behind `from` to skb without
- * copying (MSG_SPLICE_PAGES). Returns bytes, or -EOPNOTSUPP where sendmsg()
- * can't do that: copy instead.
+ * Pages reach a socket by sendmsg(MSG_SPLICE_PAGES), or where kernels know
+ * nothing of that by sendpage(), which SLUICE_SENDPAGE makes an operation.
  */
 #ifdef SLUICE_HAVE_SKB_SPLICE_FROM_ITER
-static inline ssize_t sluice_splice(struct sk_buff *skb, struct iov_iter *from, ssize_t length,
-				    gfp_t gfp)
+#define SLUICE_SENDPAGE
+static inline bool sluice_msg_splices(const struct msghdr *msg)
 {
-	return skb_splice_from_iter(skb, from, length, gfp);
+	return msg->msg_flags & MSG_SPLICE_PAGES;
+}
+
+static inline int sluice_sendpage_flags(int flags)
+{
+	return flags;
 }
 #else
-static inline ssize_t sluice_splice(struct sk_buff *skb, struct iov_iter *from, ssize_t length,
-				    gfp_t gfp)
+#define SLUICE_SENDPAGE .sendpage = sluice_sendpage,
+static inline bool sluice_msg_splices(const struct msghdr *msg)
 {
-	return -EOPNOTSUPP;
+	return false;
+}
+
+/* More pages of the same splice follow. */
+static inline int sluice_sendpage_flags(int flags)
+{
+	return flags & MSG_SENDPAGE_NOTLAST ? flags | MSG_MORE : flags;
+}
+#endif
+
+/* May a family see to options of level SOL_SOCKET itself? Else SO_ZEROCOPY is the kernel's TCP's alone. */
+#ifdef SLUICE_HAVE_SOCK_CUSTOM_SOCKOPT
+static inline void sluice_sees_to_sol_socket(struct socket *sock)
+{
+	set_bit(SOCK_CUSTOM_SOCKOPT, &sock->flags);
+}
+#else
+static inline void sluice_sees_to_sol_socket(struct socket *sock)
+{
 }
 #endif
 

@@ -42,14 +42,13 @@ static int name_operation(struct socket *sock, struct sockaddr *address, int pee
 	return length;
 }
 
-/* inet_accept() leaves waiting and queueing to proto.accept. */
 static const struct proto_ops operations = {
 	.owner = THIS_MODULE,
 	.release = inet6_release,
 	.bind = bind_operation,
 	.connect = inet_stream_connect,
 	.socketpair = sock_no_socketpair,
-	.accept = inet_accept,
+	.accept = sluice_inet_accept,
 	.getname = name_operation,
 	.poll = sluice_poll,
 	.ioctl = inet6_ioctl,
@@ -59,6 +58,7 @@ static const struct proto_ops operations = {
 	.setsockopt = sluice_setsockopt,
 	.getsockopt = sluice_getsockopt,
 	.sendmsg = sluice_sendmsg,
+	SLUICE_SENDPAGE
 	.recvmsg = sluice_recvmsg,
 	.set_rcvlowat = sluice_set_rcvlowat,
 	.set_peek_off = sk_set_peek_off,

@@ -11,6 +11,7 @@
 #include "listen.h"
 #include "sock.h"
 #include "tuning.h"
+#include "zerocopy.h"
 
 /* sock_diag tells a listener's address from here. */
 static void note_address(struct sock *sk)
@@ -148,3 +149,5 @@ struct sock *sluice_accept(struct sock *sk, int flags, int *error, bool kern)
 	release_sock(sk);
 	return child ? &child->inet.sk : NULL;
 }
+
+SLUICE_ACCEPT_OPERATION(sluice_inet_accept, sluice_zerocopy_begin_socket)

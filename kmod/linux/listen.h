@@ -9,6 +9,7 @@
 #include <linux/skbuff.h>
 #include <linux/timer.h>
 
+#include "compat.h"
 #include "demux.h"
 #include "sock.h"
 
@@ -29,6 +30,8 @@ void sluice_half_open_cache_exit(void);
 
 /* ---- listen.c -------------------------------------------------------------- */
 
+/* proto_ops.accept: inet_accept(), which leaves waiting and queueing to proto.accept. */
+SLUICE_ACCEPT_DECLARATION(sluice_inet_accept);
 /* proto_ops.listen */
 int sluice_listen(struct socket *sock, int backlog);
 /* Ends listening: half-open and unaccepted connections are reset. Socket lock held. */

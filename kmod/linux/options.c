@@ -16,6 +16,7 @@
 #include "sock.h"
 #include "tcp_info.h"
 #include "tuning.h"
+#include "zerocopy.h"
 
 /* Newer than the headers of some kernels this is built for. */
 #define TCP_OPTION_IS_MPTCP 43
@@ -346,6 +347,9 @@ int sluice_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
 		sluice_tuning_glance(sluice_sk_net(sk));
 		return set_tcp(sk, name, value, length);
 	}
+	if (level == SOL_SOCKET)
+		return name == SO_ZEROCOPY ? sluice_zerocopy_set(sk, value, length) :
+					     sock_setsockopt(sock, level, name, value, length);
 	if (joins_group(level, name, length))
 		return -EPROTO;
 	if (level == IPPROTO_IP)

@@ -10,6 +10,7 @@
 #include "sock.h"
 #include "stamps.h"
 #include "tx_stamps.h"
+#include "zerocopy.h"
 
 /* share: percent of the buffer for the bytes themselves, until the peer's habits are known */
 void sluice_recvbuf_init(struct sluice_recvbuf *b, u32 share)
@@ -318,6 +319,8 @@ void sluice_host_release(struct sluice_conn *c, u32 bytes)
 	struct sluice_sock *s = sluice_sock_of(c);
 
 	sluice_sendbuf_release(&s->out, sluice_conn_sk(c), bytes);
+	if (unlikely(!list_empty(&s->owned)))
+		sluice_zerocopy_release(s, s->out.base);
 	if (unlikely(s->tx_stamps))
 		sluice_tx_stamps_acked(s);
 }

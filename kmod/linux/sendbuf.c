@@ -47,12 +47,37 @@ void sluice_sendbuf_purge(struct sluice_sendbuf *b, struct sock *sk)
 
 /* ---- in ------------------------------------------------------------------ */
 
-static bool continues_last(struct sluice_sendbuf *b, const struct page_frag *frag)
+static bool continues_last(struct sluice_sendbuf *b, const struct page *page, u32 offset)
 {
 	const struct sluice_chunk *last = chunk_at(b, b->tail - 1);
 
-	return b->head != b->tail && last->page == frag->page &&
-	       last->offset + last->length == frag->offset;
+	return b->head != b->tail && last->page == page &&
+	       last->offset + last->length == offset;
+}
+
+/* Room in the ring for one more. */
+static bool room_for_chunk(struct sluice_sendbuf *b)
+{
+	return b->tail - b->head <= b->mask || grow(b);
+}
+
+/* Takes a reference to the page that the caller holds. */
+static void add_chunk(struct sluice_sendbuf *b, struct page *page, u32 offset, u32 length,
+		      bool shared)
+{
+	struct sluice_chunk *chunk = chunk_at(b, b->tail++);
+
+	chunk->page = page;
+	chunk->offset = offset;
+	chunk->length = length;
+	chunk->shared = shared;
+}
+
+static void account(struct sluice_sendbuf *b, struct sock *sk, u32 bytes)
+{
+	b->end += bytes;
+	sk_wmem_queued_add(sk, bytes);
+	sk_mem_charge(sk, bytes);
 }
 
 /*
@@ -76,14 +101,13 @@ int sluice_sendbuf_append(struct sluice_sendbuf *b, struct sock *sk, struct iov_
 			  u32 limit)
 {
 	struct page_frag *frag = sk_page_frag(sk);
-	struct sluice_chunk *chunk;
 	u32 room, copied;
 	bool fresh;
 
 	if (!sk_page_frag_refill(sk, frag))
 		return -ENOMEM;
-	fresh = !continues_last(b, frag);
-	if (fresh && b->tail - b->head > b->mask && !grow(b))
+	fresh = !continues_last(b, frag->page, frag->offset);
+	if (fresh && !room_for_chunk(b))
 		return -ENOMEM;
 
 	room = min(limit, frag->size - frag->offset);
@@ -94,19 +118,79 @@ int sluice_sendbuf_append(struct sluice_sendbuf *b, struct sock *sk, struct iov_
 		return -EFAULT;
 
 	if (fresh) {
-		chunk = chunk_at(b, b->tail++);
-		chunk->page = frag->page;
-		chunk->offset = frag->offset;
-		chunk->length = copied;
 		get_page(frag->page);
+		add_chunk(b, frag->page, frag->offset, copied, false);
 	} else {
 		chunk_at(b, b->tail - 1)->length += copied;
 	}
 	frag->offset += copied;
-	b->end += copied;
-	sk_wmem_queued_add(sk, copied);
-	sk_mem_charge(sk, copied);
+	account(b, sk, copied);
 	return copied;
+}
+
+/* One page of what was asked for; its reference is the buffer's, or given back. */
+static bool append_page(struct sluice_sendbuf *b, struct page *page, u32 offset, u32 length)
+{
+	if (continues_last(b, page, offset)) {
+		chunk_at(b, b->tail - 1)->length += length;
+		put_page(page);
+		return true;
+	}
+	if (!room_for_chunk(b))
+		return false;
+	add_chunk(b, page, offset, length, true);
+	return true;
+}
+
+#define PAGES_AT_ONCE 16
+
+static bool all_sendable(struct page **pages, u32 count)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++)
+		if (!sendpage_ok(pages[i]))
+			return false;
+	return true;
+}
+
+static void put_pages(struct page **pages, u32 count)
+{
+	while (count--)
+		put_page(pages[count]);
+}
+
+int sluice_sendbuf_append_pages(struct sluice_sendbuf *b, struct sock *sk, struct iov_iter *from,
+				u32 limit)
+{
+	struct page *pages[PAGES_AT_ONCE];
+	u32 room = min_t(u32, limit, PAGES_AT_ONCE * PAGE_SIZE), left, count, i;
+	ssize_t got;
+	size_t start;
+
+	if (!reserve(sk, &room))
+		return -ENOMEM;
+	got = iov_iter_get_pages2(from, pages, room, PAGES_AT_ONCE, &start);
+	if (got <= 0)
+		return -EFAULT;
+	count = DIV_ROUND_UP(start + got, PAGE_SIZE);
+	if (!all_sendable(pages, count)) {
+		put_pages(pages, count);
+		iov_iter_revert(from, got);
+		return sluice_sendbuf_append(b, sk, from, limit);
+	}
+	for (i = 0, left = got; i < count; i++) {
+		u32 part = min_t(u32, left, PAGE_SIZE - start);
+
+		if (!append_page(b, pages[i], start, part))
+			break;
+		left -= part;
+		start = 0;
+	}
+	put_pages(pages + i, count - i);
+	iov_iter_revert(from, left);
+	account(b, sk, got - left);
+	return got - left ?: -ENOMEM;
 }
 
 /* ---- out ----------------------------------------------------------------- */
@@ -168,6 +252,8 @@ u32 sluice_sendbuf_attach(struct sluice_sendbuf *b, struct sk_buff *skb, u32 off
 		u32 piece = min(left, chunk->length - within);
 
 		get_page(chunk->page);
+		if (unlikely(chunk->shared))
+			shinfo->flags |= SKBFL_SHARED_FRAG;
 		__skb_fill_page_desc(skb, n++, chunk->page, chunk->offset + within, piece);
 		left -= piece;
 		within = 0;

@@ -21,7 +21,9 @@
 
 struct sluice_chunk {
 	struct page *page;		/* a reference is held */
-	u32 offset, length;		/* bytes */
+	u32 offset;			/* bytes */
+	u32 length : 31;		/* bytes */
+	u32 shared : 1;			/* somebody else may write to the page */
 };
 
 #define SLUICE_CHUNKS_INLINE 2
@@ -54,6 +56,12 @@ static inline u32 sluice_sendbuf_length(const struct sluice_sendbuf *b)
  */
 int sluice_sendbuf_append(struct sluice_sendbuf *b, struct sock *sk, struct iov_iter *from,
 			  u32 limit);
+/*
+ * The same, but refers to the pages behind `from` (of user memory, or a bvec);
+ * what the device must not read from where it is, is copied.
+ */
+int sluice_sendbuf_append_pages(struct sluice_sendbuf *b, struct sock *sk, struct iov_iter *from,
+				u32 limit);
 /* Drops the oldest `bytes`. */
 void sluice_sendbuf_release(struct sluice_sendbuf *b, struct sock *sk, u32 bytes);
 /*

@@ -8,6 +8,7 @@
 #include "sock.h"
 #include "tuning.h"
 #include "tx_stamps.h"
+#include "zerocopy.h"
 
 /* So many new bytes are reported to the core at once: one transmission's worth. */
 #define REPORT_BYTES (64 * 1024)
@@ -66,11 +67,22 @@ static int check_open(struct sock *sk, struct msghdr *msg, long *timeout, int *c
 	return sk_stream_wait_connect(sk, timeout);
 }
 
-static int send_locked(struct sock *sk, struct msghdr *msg)
+static int append(struct sock *sk, struct sluice_zerocopy_send *zerocopy, struct msghdr *msg)
+{
+	u32 limit = min_t(size_t, msg_data_left(msg), INT_MAX);
+
+	if (unlikely(zerocopy->way != SLUICE_SEND_COPIES))
+		return sluice_zerocopy_append(sk, zerocopy, &msg->msg_iter, limit);
+	return sluice_sendbuf_append(&sluice_sk(sk)->out, sk, &msg->msg_iter, limit);
+}
+
+/* splices: the message refers to pages, which need not be copied. */
+static int send_locked(struct sock *sk, struct msghdr *msg, bool splices)
 {
 	struct sluice_sock *s = sluice_sk(sk);
 	int flags = msg->msg_flags, copied = 0, result;
 	long timeout = sock_sndtimeo(sk, flags & MSG_DONTWAIT);
+	struct sluice_zerocopy_send zerocopy;
 	struct sockcm_cookie cookie;
 	u32 pending = 0, begin;
 
@@ -80,6 +92,9 @@ static int send_locked(struct sock *sk, struct msghdr *msg)
 	sockcm_init(&cookie, sk);
 	if (unlikely(msg->msg_controllen) && sock_cmsg_send(sk, msg, &cookie))
 		return copied ? copied : -EINVAL;
+	result = sluice_zerocopy_begin(sk, msg, msg_data_left(msg), splices, &zerocopy);
+	if (unlikely(result))
+		return copied ? copied : result;
 	begin = s->out.end;
 	sk_clear_bit(SOCKWQ_ASYNC_NOSPACE, sk);
 	sluice_sock_see_pacing_rate(sk);
@@ -96,8 +111,7 @@ static int send_locked(struct sock *sk, struct msghdr *msg)
 				break;
 			continue;
 		}
-		result = sluice_sendbuf_append(&s->out, sk, &msg->msg_iter,
-					       min_t(size_t, msg_data_left(msg), INT_MAX));
+		result = append(sk, &zerocopy, msg);
 		if (unlikely(result == -ENOMEM)) {
 			result = wait_for_memory(sk, &pending, flags, &timeout);
 			if (result)
@@ -116,6 +130,7 @@ static int send_locked(struct sock *sk, struct msghdr *msg)
 	    (pending || sluice_conn_unsent(&s->conn)))
 		sluice_tx_stamps_mark(sk, cookie.tsflags, begin, s->out.end);
 	report(sk, &pending, flags & MSG_MORE, flags);
+	sluice_zerocopy_end(&zerocopy, copied);
 	return copied || !msg_data_left(msg) ? copied : sk_stream_error(sk, flags, result);
 }
 
@@ -125,7 +140,22 @@ int sluice_sendmsg(struct socket *sock, struct msghdr *msg, size_t size)
 	int result;
 
 	lock_sock(sk);
-	result = send_locked(sk, msg);
+	result = send_locked(sk, msg, sluice_msg_splices(msg));
+	release_sock(sk);
+	return result;
+}
+
+ssize_t sluice_sendpage(struct socket *sock, struct page *page, int offset, size_t size,
+			int flags)
+{
+	struct bio_vec where = { .bv_page = page, .bv_offset = offset, .bv_len = size };
+	struct msghdr msg = { .msg_flags = sluice_sendpage_flags(flags) };
+	struct sock *sk = sock->sk;
+	int result;
+
+	iov_iter_bvec(&msg.msg_iter, WRITE, &where, 1, size);
+	lock_sock(sk);
+	result = send_locked(sk, &msg, true);
 	release_sock(sk);
 	return result;
 }

@@ -18,6 +18,7 @@
 #include "transmit.h"
 #include "tuning.h"
 #include "tx_stamps.h"
+#include "zerocopy.h"
 
 /* ---- beginning ------------------------------------------------------------- */
 
@@ -58,6 +59,7 @@ void sluice_sock_init_parts(struct sluice_sock *s)
 	sluice_recvbuf_init(&s->in, READ_ONCE(sluice_sk_net(&s->inet.sk)->config.payload_share));
 	INIT_LIST_HEAD(&s->ready);
 	INIT_LIST_HEAD(&s->half_opens);
+	INIT_LIST_HEAD(&s->owned);
 	s->half_open_count = 0;
 	s->cookie_sent = 0;
 	s->fastopen_keys = NULL;
@@ -89,6 +91,7 @@ int sluice_sock_init(struct sock *sk)
 	sluice_tuning_refresh(sn);
 	sk->sk_sndbuf = READ_ONCE(sn->config.wmem_default);
 	sk->sk_rcvbuf = READ_ONCE(sn->config.rmem_default);
+	sluice_zerocopy_begin_socket(sk->sk_socket);
 	sock_set_flag(sk, SOCK_RCU_FREE);	/* the demultiplexer takes no reference */
 	sock_set_flag(sk, SOCK_USE_WRITE_QUEUE);	/* sock_wfree() wakes nobody */
 	s->v4_wire = sk->sk_family == AF_INET;
@@ -104,6 +107,7 @@ int sluice_sock_init(struct sock *sk)
 void sluice_sock_purge(struct sock *sk)
 {
 	sluice_sendbuf_purge(&sluice_sk(sk)->out, sk);
+	sluice_zerocopy_purge(sluice_sk(sk));
 	sluice_recvbuf_purge(&sluice_sk(sk)->in, sk);
 }
 
@@ -213,6 +217,15 @@ void sluice_sock_settle(struct sock *sk)
 		sluice_sock_destroy(sk);
 }
 
+/* Nobody will have it any more; the program may wait for its memory. */
+static void drop_output(struct sock *sk)
+{
+	struct sluice_sendbuf *out = &sluice_sk(sk)->out;
+
+	sluice_sendbuf_release(out, sk, sluice_sendbuf_length(out));
+	sluice_zerocopy_purge(sluice_sk(sk));
+}
+
 /* ---- what the core tells ------------------------------------------------------ */
 
 void sluice_host_state(struct sluice_conn *c, enum sluice_state from, enum sluice_state to)
@@ -222,10 +235,12 @@ void sluice_host_state(struct sluice_conn *c, enum sluice_state from, enum sluic
 	inet_sk_set_state(sk, to);
 	if (unlikely(sluice_open_early(sk)))
 		sluice_fastopen_leave(sk, to == SLUICE_CLOSED && sk->sk_err == ECONNRESET);
-	if (to == SLUICE_CLOSED)
+	if (to == SLUICE_CLOSED) {
+		drop_output(sk);
 		sluice_sock_unhash(sk);
-	else if (to == SLUICE_FIN_WAIT_2 && !sock_flag(sk, SOCK_DEAD))
+	} else if (to == SLUICE_FIN_WAIT_2 && !sock_flag(sk, SOCK_DEAD)) {
 		sk->sk_state_change(sk);	/* close() may be lingering */
+	}
 }
 
 void sluice_host_fail(struct sluice_conn *c, int error)

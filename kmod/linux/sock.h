@@ -47,6 +47,7 @@ struct sluice_sock {
 	struct sluice_saved_syn *saved_syn;	/* TCP_SAVED_SYN; NULL: none, or taken */
 	struct sluice_tx_stamps *tx_stamps;	/* SO_TIMESTAMPING; NULL: no send has asked */
 	struct sluice_fastopen_request *fastopen;	/* sendmsg() that is opening it; or NULL */
+	struct list_head owned;		/* zerocopy.c: bytes to send whose pages have an owner */
 	sluice_usec deadline;		/* what the core asked for; 0 none */
 	sluice_usec timer_due;		/* when a timer goes off; 0 none is set */
 	struct hrtimer precise;		/* for deadlines nearer than a few jiffies */
@@ -154,6 +155,8 @@ int sluice_connect(struct sock *sk, struct sockaddr *address, int length);
 
 /* sendmsg.c, recvmsg.c, poll.c: struct proto_ops */
 int sluice_sendmsg(struct socket *sock, struct msghdr *msg, size_t size);
+ssize_t sluice_sendpage(struct socket *sock, struct page *page, int offset, size_t size,
+			int flags);
 int sluice_recvmsg(struct socket *sock, struct msghdr *msg, size_t size, int flags);
 __poll_t sluice_poll(struct file *file, struct socket *sock, poll_table *wait);
 /* SIOCINQ and its kin. */

@@ -30,7 +30,7 @@ static void cc_read(struct sluice_net *sn, char text[SLUICE_TEXT_PARAM_MAX])
 static int cc_write(struct sluice_net *sn, const char *text, const char **why)
 {
 	*why = "no such congestion-control algorithm";
-	return strlen(text) < SLUICE_CC_NAME_MAX ? sluice_cc_set_default(sn, text) : -ENOENT;
+	return strlen(text) < SLUICE_CC_NAME_MAX ? sluice_cc_set_default(sn, text) : -EINVAL;
 }
 
 static int cc_reset(struct sluice_net *sn, const char **why)

@@ -14,6 +14,7 @@
 #include "real_tcp.h"
 #include "transmit.h"
 #include "tx_stamps.h"
+#include "zerocopy.h"
 
 /* In front of the payload's fragments there is nothing but headers. */
 static struct sk_buff *with_fragments(struct sluice_sock *s, u32 offset, u32 *length, u32 mss)
@@ -112,8 +113,15 @@ static int send_part(struct sluice_sock *s, const struct sluice_transmission *t,
 	struct sk_buff *skb;
 	int error;
 
-	skb = with_fragments(s, t->offset + done, &length, t->mss);
-	if (unlikely(!skb)) {
+	u32 position = s->out.base + t->offset + done;
+
+	if (unlikely(!list_empty(&s->owned)))
+		length = sluice_zerocopy_limit(s, position, length, t->mss);
+	skb = length || !t->length ? with_fragments(s, t->offset + done, &length, t->mss) : NULL;
+	if (likely(skb)) {
+		if (unlikely(!list_empty(&s->owned)))
+			sluice_zerocopy_own(s, skb, position, length);
+	} else {
 		length = min(t->length - done, t->mss);
 		skb = with_copy(s, t->offset + done, length);
 		if (!skb)
@@ -125,7 +133,7 @@ static int send_part(struct sluice_sock *s, const struct sluice_transmission *t,
 		adapt_header(tcp_hdr(skb), done, done + length == t->length);
 	segment_by(skb, sk, length, t->mss);
 	if (unlikely(s->tx_stamps) && length)
-		sluice_tx_stamps_apply(s, skb, s->out.base + t->offset + done, length);
+		sluice_tx_stamps_apply(s, skb, position, length);
 	own(skb, sk);
 	/* A statement of its own: net_xmit_eval() evaluates its argument twice. */
 	error = s->v4_wire ? send_v4(sk, skb, t->ecn) : send_v6(sk, skb, t->ecn);

@@ -13,6 +13,7 @@
 #include "control.h"
 #include "fixture.h"
 #include "params.h"
+#include "text_params.h"
 #include "sluice.h"
 
 #define ANSWER_SIZE 65536
@@ -212,7 +213,7 @@ static void a_dump_has_a_row_for_each(struct kunit *test)
 
 	begin(test, t, SLUICE_CMD_PARAM_GET, NLM_F_DUMP);
 	KUNIT_EXPECT_EQ(test, ask(test, t), 0);
-	KUNIT_EXPECT_EQ(test, t->messages, sluice_param_count + 1);
+	KUNIT_EXPECT_EQ(test, t->messages, sluice_param_count + sluice_text_param_count);
 	begin(test, t, SLUICE_CMD_COUNTERS, NLM_F_DUMP);
 	KUNIT_EXPECT_EQ(test, ask(test, t), 0);
 	KUNIT_EXPECT_EQ(test, t->messages, SLUICE_CNT_MAX);

@@ -4,6 +4,7 @@
 # splice, tee, vmsplice; and io_uring. Inside the VM, on kernel TCP first.
 import ctypes
 import os
+import select
 import socket
 import struct
 import subprocess
@@ -12,6 +13,7 @@ import tempfile
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from error_queue import take  # noqa: E402
 from network import ROOT  # noqa: E402
 from network import run as command  # noqa: E402
 from runner import check, equal, run, test  # noqa: E402
@@ -20,6 +22,7 @@ from transport import INET, INET6, REAL4, REAL6, SLUICE4, SLUICE6, TCP4, TCP6, c
 ALL = (TCP4, TCP6, SLUICE4, SLUICE6, INET, INET6, REAL4, REAL6)
 SPLICE_F_MORE = 4
 MSG_ZEROCOPY, MSG_ERRQUEUE = 0x4000000, 0x2000
+SO_ZEROCOPY, SO_EE_ORIGIN_ZEROCOPY, SO_EE_CODE_COPIED = 60, 5, 1
 libc.splice.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint)
 libc.tee.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_size_t, ctypes.c_uint)
 libc.vmsplice.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint)
@@ -179,6 +182,119 @@ def without_so_zerocopy_the_flag_means_nothing(t):
     check(receive(server, len(data)) == data, "other bytes than were sent")
     thread.join()
     equal(error_of(client.recv, 1, MSG_ERRQUEUE), "EAGAIN", "a notification")
+
+
+@test(*ALL)
+def a_file_is_sent_by_reference(t):
+    """What is written to it before the peer has read is what the peer reads."""
+    client, server = t.pair()
+    with file_with(b"a" * 8192) as file:
+        equal(os.sendfile(client.fileno(), file.fileno(), 0, 8192), 8192)
+        equal(server.recv(1, socket.MSG_PEEK), b"a")
+        os.pwrite(file.fileno(), b"b" * 8192, 0)
+        equal(receive(server, 8192), b"b" * 8192)
+
+
+# ---- MSG_ZEROCOPY ----------------------------------------------------------------------
+
+def zerocopy_pair(t):
+    """Both ends, the client's with SO_ZEROCOPY; None where a module may not have it."""
+    client, server = t.pair()
+    if t.sluice and os.uname().release.startswith("6.1."):
+        equal(error_of(client.setsockopt, socket.SOL_SOCKET, SO_ZEROCOPY, 1), "ENOTSUP")
+        return None
+    client.setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
+    equal(client.getsockopt(socket.SOL_SOCKET, SO_ZEROCOPY), 1)
+    return client, server
+
+
+def send_by_reference(sock, data, flags=0):
+    return call(libc.send, sock.fileno(), data, len(data), MSG_ZEROCOPY | flags)
+
+
+def reports(sock, number):
+    """The numbers of the sends whose memory is free again, of `number` sends; whether each was copied."""
+    told = {}
+    poll = select.poll()
+    poll.register(sock, 0)
+    while len(told) < number:
+        check(poll.poll(20000), f"of {number} sends these were told: {sorted(told)}")
+        _, (cmsg,), flags, _ = take(sock)
+        check(flags & MSG_ERRQUEUE, flags)
+        error, origin, kind, code, _, first, last = struct.unpack_from("=IBBBBII", cmsg[2])
+        equal((error, origin, kind), (0, SO_EE_ORIGIN_ZEROCOPY, 0))
+        for n in range(first, last + 1):
+            check(n not in told, f"send {n} is told twice")
+            told[n] = code == SO_EE_CODE_COPIED
+    equal(error_of(take, sock), "EAGAIN", "another report")
+    return told
+
+
+@test(*ALL)
+def each_send_tells_when_its_memory_is_free(t):
+    pair = zerocopy_pair(t)
+    if not pair:
+        return
+    client, server = pair
+    data = os.urandom(200000)
+    thread = in_background(lambda: [send_by_reference(client, data) for _ in range(5)])
+    check(receive(server, 5 * len(data)) == 5 * data, "other bytes than were sent")
+    thread.join()
+    told = reports(client, 5)
+    equal(sorted(told), [0, 1, 2, 3, 4])
+    check(all(told.values()), "to this host itself it can't go without a copy")
+
+
+@test(*ALL)
+def copied_and_referred_to_bytes_mix(t):
+    """In segments of two owners, too."""
+    pair = zerocopy_pair(t)
+    if not pair:
+        return
+    client, server = pair
+    pieces = [os.urandom(n) for n in (1, 100, 3000, 70000, 10, 10, 10, 20000, 1448, 1)]
+
+    def send():
+        for n, piece in enumerate(pieces * 4):
+            if n % 3:
+                equal(send_by_reference(client, piece, socket.MSG_MORE if n % 2 else 0), len(piece))
+            else:
+                client.sendall(piece)
+        client.shutdown(socket.SHUT_WR)
+    thread = in_background(send)
+    data = b"".join(pieces * 4)
+    check(receive(server, len(data)) == data, "other bytes than were sent")
+    thread.join()
+    number = len([n for n in range(4 * len(pieces)) if n % 3])
+    equal(sorted(reports(client, number)), list(range(number)))
+
+
+@test(*ALL)
+def a_reset_frees_the_memory(t):
+    pair = zerocopy_pair(t)
+    if not pair:
+        return
+    client, server = pair
+    client.setblocking(False)
+    data, count = os.urandom(500000), 0
+    while error_of(send_by_reference, client, data) is None:
+        count += 1
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    server.close()
+    check(count, "nothing went")
+    told = reports(client, count)
+    equal(sorted(told), list(range(count)))
+
+
+@test(*ALL)
+def only_zero_and_one_are_taken(t):
+    sock = t.socket()
+    refused_by_kernel = t.sluice and os.uname().release.startswith("6.1.")
+    for value in (-1, 2):
+        equal(error_of(sock.setsockopt, socket.SOL_SOCKET, SO_ZEROCOPY, value),
+              "ENOTSUP" if refused_by_kernel else "EINVAL")
+    equal(error_of(sock.setsockopt, socket.SOL_SOCKET, SO_ZEROCOPY, b"\1"), "EINVAL")
+    equal(sock.getsockopt(socket.SOL_SOCKET, SO_ZEROCOPY), 0)
 
 
 # ---- io_uring ------------------------------------------------------------------------

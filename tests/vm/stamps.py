@@ -10,6 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from error_queue import take  # noqa: E402
 from mix import KERNEL4, KERNEL6, OURS4, OURS6  # noqa: E402
 from network import Link  # noqa: E402
 from network import run as command  # noqa: E402
@@ -27,12 +28,6 @@ ENOMSG, ORIGIN = 42, 4    # of each report
 
 def ask(sock, flags):
     sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, flags)
-
-
-def take(sock):
-    """recvmsg() of the error queue, which Python knows of families of its own alone."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=os.dup(sock.fileno())) as known:
-        return known.recvmsg(1 << 17, 512, socket.MSG_ERRQUEUE)
 
 
 def report(sock):

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0
+# The error queue of a socket of any family.
+import os
+import socket
+
+
+def take(sock):
+    """recvmsg() of it, which Python knows of families of its own alone."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=os.dup(sock.fileno())) as known:
+        return known.recvmsg(1 << 17, 512, socket.MSG_ERRQUEUE)
