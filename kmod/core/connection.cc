@@ -137,7 +137,8 @@ void sluice_conn_written(sluice_conn* c, uint32_t bytes, bool more, sluice_usec 
     Connection& n = of(c);
     n.snd.write_end += bytes;
     n.snd.more = more;
-    n.output(at(now));
+    if (!n.corks_itself(at(now)))
+        n.output(at(now));
     n.finish(at(now));
 }
 
@@ -151,6 +152,12 @@ void sluice_conn_push(sluice_conn* c, sluice_usec now)
 {
     of(c).snd.more = false;
     of(c).output(at(now));
+    of(c).finish(at(now));
+}
+
+void sluice_conn_drained(sluice_conn* c, sluice_usec now)
+{
+    of(c).queue_drained(at(now));
     of(c).finish(at(now));
 }
 

@@ -190,6 +190,7 @@ struct Pacing {
     uint32_t burst = ~0u;  // payload bytes of one transmission
     Instant waits_until;   // output has more and waits: for `next`, or the host's queues
     bool limited = false;  // the user or congestion control asked for a rate
+    bool queued = false;   // it is the host's queues that are waited for
     uint8_t checks = 0;    // in a row that found the host's queues full
 };
 
@@ -388,6 +389,8 @@ struct Connection {
     Duration pacing_delay(Instant now) const;
     bool output_waits(Instant now);
     void wait_is_over(Instant now);
+    bool corks_itself(Instant now);
+    void queue_drained(Instant now);
     bool better_later(uint32_t length, uint32_t limit, Instant now) const;
 
     // urgent.cc

@@ -218,6 +218,8 @@ void sluice_conn_written(struct sluice_conn *c, uint32_t bytes, bool more, sluic
 void sluice_conn_written_urgent(struct sluice_conn *c, uint32_t bytes, sluice_usec now);
 /* Sends whatever may go (option changed, device has room again). */
 void sluice_conn_push(struct sluice_conn *c, sluice_usec now);
+/* Packets that sluice_host_await_queue() was told of have left this host's queues. */
+void sluice_conn_drained(struct sluice_conn *c, sluice_usec now);
 /* The application took `bytes` out of the receive buffer: window update, autotuning. */
 void sluice_conn_read(struct sluice_conn *c, uint32_t bytes, sluice_usec now);
 /* No more output: FIN after what is buffered (shutdown SHUT_WR). */
@@ -416,6 +418,11 @@ bool sluice_host_transmit(struct sluice_conn *c, const struct sluice_transmissio
 bool sluice_host_paces(const struct sluice_conn *c);
 /* Bytes of this connection's packets, headers and all, that are in this host's queues. */
 uint32_t sluice_host_queued(const struct sluice_conn *c);
+/*
+ * Output waits for these to leave: sluice_conn_drained() is to be called soon
+ * after some did, at the latest with the deadline. false: none is there any more.
+ */
+bool sluice_host_await_queue(struct sluice_conn *c);
 /*
  * Keeps payload bytes [skip, skip + length) of `seg`, which stand at sequence
  * number `position`. in_order: append to the readable bytes. Otherwise hold

@@ -80,6 +80,7 @@ bool Connection::output_waits(Instant now)
 {
     uint8_t checks = pace.checks;
     pace.checks = 0;
+    pace.queued = false;
     if (pace.next) {
         Duration delay = pacing_delay(now);
         if (delay.us()) {
@@ -92,10 +93,39 @@ bool Connection::output_waits(Instant now)
     uint64_t most = greatest<uint64_t>(pace.rate >> BURST_SHIFT, 2 * transmission_max());
     if (sluice_host_queued(handle()) <= least(most, config->limit_output_bytes))
         return false;
+    if (!sluice_host_await_queue(handle()))
+        return false;
     count(SLUICE_CNT_queue_full);
+    pace.queued = true;
     pace.checks = checks;
     pace.waits_until = now + queue_check * (1ull << checks);
     return true;
+}
+
+// What was written is small, and so may be what follows: while earlier packets
+// are on their way out of this host it waits, and goes together with that. As
+// Linux has it, also of who doesn't want Nagle's delay, which is a round trip's.
+bool Connection::corks_itself(Instant now)
+{
+    if (!outstanding() || unsent() >= transmission_max() || !config->autocorking || snd.urgent ||
+        board.has_lost() || held_by_ecn(now))
+        return false;
+    if (!sluice_host_queued(handle()) || !sluice_host_await_queue(handle()))
+        return false;
+    if (!pace.waits_until) {
+        count(SLUICE_CNT_autocorked);
+        pace.waits_until = now + queue_check;
+    }
+    pace.queued = true;
+    return true;
+}
+
+void Connection::queue_drained(Instant now)
+{
+    if (!pace.queued || state == State::Closed)
+        return;
+    pace.checks = 0;
+    output(now);
 }
 
 // What output waited for should be so now.

@@ -37,6 +37,8 @@ static void write_space(struct sock *sk)
 	struct socket *sock = sk->sk_socket;
 	struct socket_wq *wq;
 
+	if (unlikely(READ_ONCE(sluice_sk(sk)->awaits_queue)))
+		sluice_timer_drained(sluice_sk(sk));
 	if (!sock || !sk_stream_is_writeable(sk))
 		return;
 	clear_bit(SOCK_NOSPACE, &sock->flags);
@@ -71,7 +73,7 @@ void sluice_sock_init_parts(struct sluice_sock *s)
 	s->tx_stamps = NULL;
 	s->path_mtu = 0;
 	s->mtu_changed = s->drop_held = s->orphan = s->destroyed = 0;
-	s->timer_missed = false;
+	s->timer_missed = s->awaits_queue = s->queue_drained = false;
 	s->icmp_mtu = 0;
 	sluice_timer_init(s);
 }

@@ -73,6 +73,8 @@ struct sluice_sock {
 	 * above, so they share no byte with it.
 	 */
 	bool timer_missed;		/* the timer went off */
+	bool awaits_queue;		/* output waits for packets to leave this host */
+	bool queue_drained;		/* they did */
 	u32 icmp_mtu;			/* ICMP said "too big", bytes of an IP packet; 0: no */
 	struct ipv6_pinfo inet6;	/* last, as inet6_sk_generic() of Linux 6.1 wants */
 };
@@ -142,6 +144,8 @@ void sluice_sock_unhash(struct sock *sk);
 /* timer.c */
 void sluice_timer_init(struct sluice_sock *s);
 void sluice_timer_stop(struct sluice_sock *s);
+/* Packets that output awaited have left; not in hard interrupts. */
+void sluice_timer_drained(struct sluice_sock *s);
 /* The lock's holder made the timer wait. Lock held. */
 void sluice_timer_catch_up(struct sluice_sock *s);
 

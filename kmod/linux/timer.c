@@ -18,15 +18,33 @@
 
 static void set_precise(struct sluice_sock *s, u64 wait)
 {
+	unsigned long flags;
+
 	/* It may run and be set at once, and set again: one reference is for all of that. */
-	spin_lock_bh(&s->precise_lock);
-	if (!s->precise_held) {
+	spin_lock_irqsave(&s->precise_lock, flags);
+	if (s->precise_held || refcount_inc_not_zero(&s->inet.sk.sk_refcnt)) {
 		s->precise_held = true;
-		sock_hold(&s->inet.sk);
+		hrtimer_start(&s->precise, ns_to_ktime(wait * NSEC_PER_USEC),
+			      HRTIMER_MODE_REL_PINNED_SOFT);
 	}
-	hrtimer_start(&s->precise, ns_to_ktime(wait * NSEC_PER_USEC),
-		      HRTIMER_MODE_REL_PINNED_SOFT);
-	spin_unlock_bh(&s->precise_lock);
+	spin_unlock_irqrestore(&s->precise_lock, flags);
+}
+
+/* A packet may outlive the socket, and may be freed while its lock is held: the timer sees to it. */
+void sluice_timer_drained(struct sluice_sock *s)
+{
+	WRITE_ONCE(s->awaits_queue, false);
+	WRITE_ONCE(s->queue_drained, true);
+	set_precise(s, 0);
+}
+
+static void tell_drained(struct sluice_sock *s)
+{
+	WRITE_ONCE(s->queue_drained, false);
+	if (!READ_ONCE(s->awaits_queue))
+		sock_set_flag(&s->inet.sk, SOCK_USE_WRITE_QUEUE);
+	sluice_conn_drained(&s->conn, sluice_now());
+	sluice_sock_settle(&s->inet.sk);
 }
 
 /* sk_reset_timer() holds too late: the timer may have gone off, and let go, before. */
@@ -61,6 +79,8 @@ void sluice_timer_catch_up(struct sluice_sock *s)
 {
 	sluice_usec now = sluice_now();
 
+	if (unlikely(READ_ONCE(s->queue_drained)))
+		tell_drained(s);
 	s->timer_missed = false;
 	s->timer_due = 0;
 	if (!s->deadline)

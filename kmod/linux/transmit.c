@@ -151,7 +151,17 @@ bool sluice_host_paces(const struct sluice_conn *c)
 
 u32 sluice_host_queued(const struct sluice_conn *c)
 {
-	return refcount_read(&sluice_conn_sk(c)->sk_wmem_alloc);
+	return refcount_read(&sluice_conn_sk(c)->sk_wmem_alloc) - 1;
+}
+
+bool sluice_host_await_queue(struct sluice_conn *c)
+{
+	struct sock *sk = sluice_conn_sk(c);
+
+	WRITE_ONCE(sluice_sk(sk)->awaits_queue, true);
+	sock_reset_flag(sk, SOCK_USE_WRITE_QUEUE);	/* sock_wfree() calls sk_write_space() */
+	smp_mb__after_atomic();
+	return sluice_host_queued(c) > 0;
 }
 
 /* For fq, which reads it of each packet's socket. */

@@ -219,7 +219,53 @@ static void a_timer_set_while_it_goes_off_holds_one_reference(struct kunit *test
 	release_sock(&s->inet.sk);
 }
 
+/* ---- the host's queues -------------------------------------------------------------- */
+
+static bool uses_write_queue(struct sluice_sock *s)
+{
+	return sock_flag(&s->inet.sk, SOCK_USE_WRITE_QUEUE);
+}
+
+static void packets_that_leave_are_told_of_when_they_are_awaited(struct kunit *test)
+{
+	struct sluice_sock *s = sluice_sk(fixture_socket(test, sluice_family)->sk);
+	struct sk_buff *skb = alloc_skb(100, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, skb);
+	lock_sock(&s->inet.sk);
+	KUNIT_EXPECT_EQ(test, sluice_host_queued(&s->conn), 0);
+	KUNIT_EXPECT_FALSE(test, sluice_host_await_queue(&s->conn));
+	skb_set_owner_w(skb, &s->inet.sk);
+	KUNIT_EXPECT_EQ(test, sluice_host_queued(&s->conn), skb->truesize);
+	KUNIT_EXPECT_TRUE(test, sluice_host_await_queue(&s->conn));
+	release_sock(&s->inet.sk);
+	KUNIT_EXPECT_FALSE(test, uses_write_queue(s));
+	KUNIT_EXPECT_TRUE(test, s->awaits_queue);
+	kfree_skb(skb);
+	KUNIT_EXPECT_FALSE(test, s->awaits_queue);
+	KUNIT_EXPECT_TRUE(test, fixture_eventually(uses_write_queue(s)));
+	KUNIT_EXPECT_FALSE(test, s->queue_drained);
+}
+
+/* Its memory is that of the packet, and nothing else is left of it. */
+static void a_packet_may_outlive_its_socket(struct kunit *test)
+{
+	struct socket *sock = fixture_socket(test, sluice_family);
+	struct sluice_sock *s = sluice_sk(sock->sk);
+	struct sk_buff *skb = alloc_skb(100, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, skb);
+	lock_sock(&s->inet.sk);
+	skb_set_owner_w(skb, &s->inet.sk);
+	KUNIT_EXPECT_TRUE(test, sluice_host_await_queue(&s->conn));
+	release_sock(&s->inet.sk);
+	fixture_close(test, sock);
+	kfree_skb(skb);
+}
+
 static struct kunit_case cases[] = {
+	KUNIT_CASE(packets_that_leave_are_told_of_when_they_are_awaited),
+	KUNIT_CASE(a_packet_may_outlive_its_socket),
 	KUNIT_CASE(far_deadlines_take_the_cheap_timer_and_near_ones_the_precise),
 	KUNIT_CASE(a_later_deadline_does_not_touch_the_timer),
 	KUNIT_CASE(an_earlier_deadline_moves_the_timer),

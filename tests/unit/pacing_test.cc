@@ -436,3 +436,101 @@ Test(pacing, lost_segments_wait_for_the_queue_too)
     peer.run(500);
     cr_assert_eq(peer.sent.at(0).seq, peer.first + 1 * peer.mss_now);
 }
+
+Test(pacing, a_queue_that_drains_is_filled_at_once)
+{
+    Fast p;
+    p.a.config().slow_start_after_idle = 0;
+    p.takes(1 << 20);
+    p.sim.run_for(second);
+    p.sent.clear();
+    p.a.queued = 2 << 20;
+    p.from->write(pattern(500000));
+    p.sim.run_for(10);
+    cr_assert(waits(*p.from));
+    size_t before = p.sent.size();
+    p.a.drain();
+    p.sim.run_for(0);
+    cr_assert_gt(p.sent.size(), before);
+}
+
+// ---- automatic corking -----------------------------------------------------------------------
+
+namespace
+{
+
+// One segment is out, and lies in this host's queue. Nagle's delay isn't wanted.
+struct Corking : Scripted {
+    explicit Corking(std::function<void(lab::Stack&)> configure = {}) : Scripted(configure)
+    {
+        rtt = 20 * ms;
+        sack = true;
+        open_passive();
+        socket->set(SLUICE_OPTION_NODELAY, 1);
+        socket->write(pattern(100));
+        stack.queued = 1000;
+        sent.clear();
+    }
+    uint64_t corked() { return stack.counter(SLUICE_CNT_autocorked); }
+};
+
+} // namespace
+
+Test(pacing, small_writes_wait_for_what_is_queued_and_go_together)
+{
+    Corking peer;
+    peer.socket->write(pattern(100));
+    peer.socket->write(pattern(100));
+    cr_assert_eq(peer.data_segments(), 0);
+    cr_assert_eq(peer.corked(), 1);
+    peer.stack.drain();
+    cr_assert_eq(peer.data_segments(), 1);
+    cr_assert_eq(peer.last().length, 200);
+}
+
+Test(pacing, without_news_of_the_queue_they_go_after_a_while)
+{
+    Corking peer;
+    peer.socket->write(pattern(100));
+    peer.run(ms);
+    cr_assert_eq(peer.data_segments(), 1);
+}
+
+Test(pacing, an_acknowledgment_sends_them)
+{
+    Corking peer;
+    peer.socket->write(pattern(100));
+    peer.ack();
+    cr_assert_eq(peer.data_segments(), 1);
+}
+
+Test(pacing, what_fills_a_transmission_does_not_wait)
+{
+    Corking peer([](lab::Stack& s) { s.gso_max = 5000; });
+    peer.socket->write(pattern(10000));
+    cr_assert_gt(peer.data_segments(), 0);
+    cr_assert_eq(peer.corked(), 0);
+}
+
+Test(pacing, what_is_urgent_does_not_wait)
+{
+    Corking peer;
+    peer.socket->write_urgent(pattern(100));
+    cr_assert_eq(peer.data_segments(), 1);
+}
+
+Test(pacing, with_nothing_out_nothing_waits)
+{
+    Corking peer;
+    peer.ack();
+    peer.sent.clear();
+    peer.socket->write(pattern(100));
+    cr_assert_eq(peer.data_segments(), 1);
+}
+
+Test(pacing, automatic_corking_can_be_switched_off)
+{
+    Corking peer([](lab::Stack& s) { s.config().autocorking = 0; });
+    peer.socket->write(pattern(100));
+    cr_assert_eq(peer.data_segments(), 1);
+}

@@ -12,7 +12,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from mix import KERNEL4, KERNEL6, OURS4, OURS6  # noqa: E402
-from network import Link, connections, counter  # noqa: E402
+from network import Link, connections, counter, inside, tune  # noqa: E402
 from network import run as command  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
 from traffic import SO_RCVBUFFORCE, SO_SNDBUFFORCE, V4, V4_INET, V6, abort, joined, with_buffers  # noqa: E402
@@ -110,6 +110,48 @@ def little_of_it_waits_in_the_queue(t):
         if t in OURS:
             check(counter("queue_full", Link.NEAR) > 0, "the queue was never found full")
         abort(client, server)
+
+
+def autocorked(t):
+    """How often writes of the near namespace waited for its queue."""
+    if t in OURS:
+        return counter("autocorked", Link.NEAR)
+    with inside(Link.NEAR), open("/proc/thread-self/net/netstat") as file:
+        names, values = (line.split() for line in list(file)[:2])
+    return int(values[names.index("TCPAutoCorking")])
+
+
+def small_writes_behind_a_queue(t):
+    """After 10000 bytes that take 80 ms to leave: how often one waited, and the segments of all."""
+    command("tc", "-n", Link.NEAR, "qdisc", "replace", "dev", "v0", "root", "tbf",
+            "rate", "1mbit", "burst", "2000", "limit", "1000000")
+    client, server = joined(t)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    client.sendall(bytes(10000))
+    for _ in range(50):
+        client.send(bytes(100))
+    server.settimeout(20)
+    got = 0
+    while got < 15000:
+        got += len(server.recv(65536))
+    segments = struct.unpack_from("=I", client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160), 156)[0]
+    waited = autocorked(t)
+    abort(client, server)
+    return waited, segments
+
+
+@test(KERNEL4, KERNEL6, OURS4, OURS6, V4, V6)
+def small_writes_wait_for_the_queue_and_go_together(t):
+    with Link():
+        waited, segments = small_writes_behind_a_queue(t)
+        check(waited > 0 and segments < 40, f"waited {waited} times; {segments} segments")
+
+
+@test(KERNEL4, OURS4, V4)
+def unless_that_is_switched_off(t):
+    with Link():
+        tune(Link.NEAR, tcp_autocorking=0)
+        equal(small_writes_behind_a_queue(t)[0], 0)
 
 
 if __name__ == "__main__":

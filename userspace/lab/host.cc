@@ -101,6 +101,13 @@ uint32_t sluice_host_queued(const sluice_conn* c)
     return socket_of(const_cast<sluice_conn*>(c)).stack.queued;
 }
 
+bool sluice_host_await_queue(sluice_conn* c)
+{
+    Socket& s = socket_of(c);
+    s.awaits_queue = true;
+    return s.stack.queued > 0;
+}
+
 bool sluice_host_deliver(sluice_conn* c, sluice_segment* seg, uint32_t skip, uint32_t length,
                          uint32_t position, bool in_order)
 {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // Demultiplexing, listeners and TIME_WAIT of a laboratory machine.
+#include <utility>
+
 #include "stack.h"
 
 #include <cstdio>
@@ -323,6 +325,14 @@ void Stack::arm_time_wait(Pair pair)
 void Stack::collect()
 {
     sockets.remove_if([](const Socket& s) { return s.orphan && s.closed; });
+}
+
+void Stack::drain()
+{
+    queued = 0;
+    for (Socket& s : sockets)
+        if (std::exchange(s.awaits_queue, false))
+            sluice_conn_drained(&s.conn, sim.now());
 }
 
 Pair::Pair(uint64_t seed, LinkSettings settings)

@@ -82,6 +82,8 @@ public:
     uint64_t timer_generation = 0;
     uint32_t wanted_send_buffer = 0, wanted_receive_buffer = 0;
 
+    bool awaits_queue = false; // sluice_host_await_queue()
+
     // A listener.
     bool listening = false;
     uint32_t backlog = 0;
@@ -120,6 +122,8 @@ public:
     sluice_path path(uint16_t local, uint16_t remote) const;
     // Removes what is closed and nobody owns.
     void collect();
+    // What was queued has left, which those who wait for it are told.
+    void drain();
 
     Simulation& sim;
     std::string name;
