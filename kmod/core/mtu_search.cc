@@ -135,6 +135,7 @@ bool Connection::probe_mtu(Instant now)
     if (!board.reserve(handle(), 1))
         return false;
     SentRange r = stamped(snd.nxt, snd.nxt + payload, now);
+    r.cut = static_cast<uint16_t>(payload);
     if (!transmit_cut(r.start, r.end, false, payload, now)) {
         mtu.rest_until = now + Duration(config->mtu_probe_interval);
         return false;

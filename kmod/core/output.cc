@@ -79,6 +79,7 @@ SentRange Connection::stamped(Sequence start, Sequence end, Instant now)
     SentRange r{};
     r.start = start;
     r.end = end;
+    r.cut = static_cast<uint16_t>(effective_mss());
     rate.stamp(r, in_flight() == 0, now);
     return r;
 }

@@ -88,12 +88,19 @@ void Scoreboard::selectively_acknowledge(Sequence start, Sequence end, Delivery&
             continue;
         if (ranges_[i].start >= end)
             break;
+        uint32_t cut = ranges_[i].cut;
         if (ranges_[i].start < start) {
-            split(i, start - ranges_[i].start);
+            uint32_t before = (start - ranges_[i].start + cut - 1) / cut * cut;
+            if (before < ranges_[i].length())
+                split(i, before);
             continue;
         }
-        if (ranges_[i].end > end)
-            split(i, end - ranges_[i].start);
+        if (ranges_[i].end > end) {
+            uint32_t whole = (end - ranges_[i].start) / cut * cut;
+            if (!whole)
+                break;
+            split(i, whole);
+        }
         mark_sacked(ranges_[i], d);
     }
     newly = d.sacked_bytes - newly;
@@ -167,6 +174,7 @@ void Scoreboard::retransmit(uint32_t i, const SentRange& stamp)
     r.delivered_at = stamp.delivered_at;
     r.first_sent = stamp.first_sent;
     r.app_limited = stamp.app_limited;
+    r.cut = stamp.cut;
     r.ever_retransmitted = true;
     if (!r.retransmitted) {
         retransmitted_ += r.length();
@@ -255,6 +263,8 @@ const char* Scoreboard::broken_invariant(Sequence una, Sequence nxt) const
     for (const SentRange& r : ranges_) {
         if (r.start != at || r.end <= r.start)
             return "scoreboard ranges leave a gap or overlap";
+        if (!r.cut)
+            return "a range of no segments";
         at = r.end;
         if (r.sacked && (r.lost || r.retransmitted))
             return "a range is both SACKed and lost";

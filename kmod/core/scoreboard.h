@@ -24,6 +24,7 @@ struct SentRange {
     bool lost;
     bool retransmitted;      // the retransmission counts as in flight
     bool ever_retransmitted; // no round-trip sample from it (Karn)
+    uint16_t cut;            // payload bytes of its segments when last sent, > 0
 
     uint32_t length() const { return end - start; }
 };
@@ -79,7 +80,8 @@ public:
 
     // Everything before `una` is acknowledged.
     void acknowledge(Sequence una, Delivery& d);
-    // One SACK block within (una, nxt]. Needs room for two.
+    // One SACK block within (una, nxt]. Needs room for two. It counts from segment
+    // to segment: a peer that names single bytes makes no range for each.
     void selectively_acknowledge(Sequence start, Sequence end, Delivery& d);
     // All SACK blocks of one segment were given.
     void merge_sacked();

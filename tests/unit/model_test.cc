@@ -78,6 +78,7 @@ Test(scoreboard, agrees_with_a_byte_map)
                 SentRange s{};
                 s.start = Sequence(base) + nxt;
                 s.end = s.start + n;
+                s.cut = 1; // segments of a byte, which any block may name
                 s.sent = Instant(static_cast<uint64_t>(i) + 1);
                 board.sent(s);
                 nxt += n;

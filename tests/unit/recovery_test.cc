@@ -494,3 +494,48 @@ Test(recovery, rack_without_dupthresh_waits_for_its_window)
     peer.run(peer.rtt / 2);
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 1);
 }
+
+// ---- SACK blocks that no honest receiver sends -------------------------------------------
+
+Test(recovery, blocks_of_single_bytes_make_no_range_for_each)
+{
+    InFlight peer(true);
+    for (uint32_t at = 1; at + 8 < 10 * peer.mss_now(); at += 8) {
+        peer.rcv = peer.segment(0);
+        peer.blocks.clear();
+        for (uint32_t i = 0; i < 8; i += 2)
+            peer.blocks.push_back({peer.segment(0) + at + i, peer.segment(0) + at + i + 1});
+        peer.ack();
+    }
+    cr_assert_leq(of(&peer.socket->conn).board.size(), 12);
+    cr_assert_eq(peer.socket->info().sacked, 0);
+}
+
+// As far as it holds whole segments, and the last, shorter one.
+Test(recovery, a_block_counts_from_segment_to_segment)
+{
+    InFlight peer(true);
+    peer.rcv = peer.segment(0);
+    peer.blocks.push_back({peer.segment(1) - 10, peer.segment(3) + 10});
+    peer.ack();
+    cr_assert_eq(peer.socket->info().sacked, 2 * peer.mss_now());
+    peer.blocks = {{peer.segment(9) - 10, peer.segment(10)}};
+    peer.ack();
+    cr_assert_eq(peer.socket->info().sacked, 3 * peer.mss_now());
+}
+
+Test(recovery, the_short_last_segment_is_acknowledged_alone)
+{
+    Scripted peer;
+    peer.sack = true;
+    peer.rtt = 20000;
+    peer.open_passive();
+    uint32_t first = peer.rcv, mss = peer.socket->info().snd_mss;
+    peer.socket->write(pattern(2 * mss + 100));
+    peer.run(peer.rtt);
+    peer.follow = false;
+    peer.rcv = first;
+    peer.blocks = {{first + 2 * mss, first + 2 * mss + 100}};
+    peer.ack();
+    cr_assert_eq(peer.socket->info().sacked, 100);
+}
