@@ -74,7 +74,7 @@ struct sluice_info {
 	__u32 held;			/* received out of order */
 	__u32 reordering;		/* segments */
 	__u32 rcv_space;
-	__u32 snd_ssthresh_pad;
+	__u32 retrans_out;		/* bytes retransmitted, thought to be in the network again */
 	__u64 bytes_sent, bytes_retrans, bytes_acked, bytes_received;
 	__u64 segs_out, segs_in, data_segs_out, data_segs_in;
 	__u64 retrans_segs;
@@ -82,12 +82,19 @@ struct sluice_info {
 	__u64 delivery_rate, pacing_rate;
 	__u64 dsack_dups;
 	__u64 reord_seen;
-	__u64 busy_time, rwnd_limited, sndbuf_limited;
+	__u64 busy_time;		/* with something to send; of that ... */
+	__u64 rwnd_limited;		/* ... the peer's window was shut, */
+	__u64 sndbuf_limited;		/* ... the send buffer was full and all of it sent */
 	__u32 last_data_sent, last_data_recv, last_ack_recv;	/* ms ago, as tcp_info */
 	__u32 timer;			/* enum sluice_timer that is due next */
 	__u64 timer_in;			/* until it is due */
 	__u64 delivered_ce;		/* of delivered: by acknowledgments that echoed an ECN mark */
 	__u64 fastopen_failure;		/* why the peer took no data from our SYN: as TFO_* of tcp_info */
+	__u32 unacked_segs, sacked_segs, lost_segs, retrans_out_segs;	/* the same in segments */
+	__u32 out_of_order;		/* segments received so */
+	__u32 rate_app_limited;		/* delivery_rate is what the application gave, not what the path takes */
+	__u32 timeouts, timeout_rows;	/* of retransmission, of SYNs too; each row counts once */
+	__u64 timeout_time;		/* in such rows */
 };
 
 #define SLUICE_OPT_TIMESTAMPS	1

@@ -230,6 +230,8 @@ void Connection::apply_ack(const sluice_segment& seg, Sequence seg_ack, Instant 
     if (advanced) {
         board.acknowledge(seg_ack, d);
         snd.una = seg_ack;
+        if (timers.retransmits) [[unlikely]]
+            timeouts_over(now);
         timers.retransmits = 0;
         timers.retrans_began.clear();
         release_acked();

@@ -21,8 +21,9 @@ bool Connection::synchronized() const
     return state != State::Closed && state != State::SynSent && state != State::TimeWait;
 }
 
-void Connection::finish(Instant)
+void Connection::finish(Instant now)
 {
+    keep_time(now);
     if (state != State::Closed) {
         Instant deadline = next_deadline();
         if (deadline && (!timers.armed || deadline < timers.armed)) {

@@ -227,7 +227,18 @@ struct Autotune {
     Instant rtt_since;
 };
 
+struct Chrono {
+    enum Kind : uint8_t { Idle, Busy, PeerWindow, SendBuffer };
+    Kind kind = Idle;
+    Instant since;
+    uint64_t spent[3] = {}; // microseconds, of each but Idle
+};
+
 struct Tally {
+    Instant timeouts_began;    // first of the last row
+    uint64_t timeout_time = 0; // microseconds, of rows that are over
+    uint16_t timeouts = 0, timeout_rows = 0;
+    uint32_t out_of_order = 0; // segments
     uint64_t bytes_sent = 0, bytes_retrans = 0, bytes_acked = 0, bytes_received = 0;
     uint64_t delivered_ce = 0;
     uint32_t segs_in = 0, segs_out = 0, data_in = 0, data_out = 0, retrans = 0;
@@ -257,6 +268,7 @@ struct Connection {
     Settings set;
     Autotune tune;
     Tally tally;
+    Chrono chrono;
     RttEstimator rtt;
     DeliveryRate rate;
     Scoreboard board;
@@ -338,6 +350,12 @@ struct Connection {
     void save_undo();
     void note_retransmitted(const SentRange& r, Instant now);
     void loss_probe_acked(Sequence ack, bool dsack, bool duplicate, Instant now);
+
+    // chrono.cc
+    Chrono::Kind occupation() const;
+    void keep_time(Instant now);
+    void note_timeout(Instant now);
+    void timeouts_over(Instant now);
 
     // frto.cc
     void begin_frto(bool alone);

@@ -14,6 +14,8 @@ class DeliveryRate
 public:
     uint64_t delivered() const { return delivered_; }
     uint64_t bytes_per_second() const { return rate_; }
+    // Was that all that the application gave, not all that the path took?
+    bool application_limited() const { return rate_app_limited_; }
 
     // Fills the stamp of a range that is about to be sent.
     void stamp(SentRange& r, bool nothing_in_flight, Instant now)
@@ -51,14 +53,17 @@ public:
         if (interval.us() == 0 || interval < min_rtt)
             return 0;
         uint64_t sample = (delivered_ - d.prior_delivered) * 1000000 / interval.us();
-        if (!d.prior_app_limited || sample > rate_)
+        if (!d.prior_app_limited || sample > rate_) {
             rate_ = sample;
+            rate_app_limited_ = d.prior_app_limited;
+        }
         return sample;
     }
 
 private:
     uint64_t delivered_ = 0;
     uint64_t rate_ = 0;
+    bool rate_app_limited_ = false;
     uint64_t app_limited_until_ = 0;
     Instant delivered_at_, first_sent_;
 };

@@ -35,7 +35,7 @@ typedef uint64_t sluice_usec;
 
 /* ---- objects whose storage is the host's ------------------------------- */
 
-#define SLUICE_CONN_SIZE 1056
+#define SLUICE_CONN_SIZE 1128
 
 /* One connection, from socket creation to CLOSED. Only the core looks inside. */
 struct sluice_conn {
@@ -418,6 +418,8 @@ bool sluice_host_transmit(struct sluice_conn *c, const struct sluice_transmissio
 bool sluice_host_paces(const struct sluice_conn *c);
 /* Bytes of this connection's packets, headers and all, that are in this host's queues. */
 uint32_t sluice_host_queued(const struct sluice_conn *c);
+/* Does the application wait for room in the send buffer? */
+bool sluice_host_writer_waits(const struct sluice_conn *c);
 /*
  * Output waits for these to leave: sluice_conn_drained() is to be called soon
  * after some did, at the latest with the deadline. false: none is there any more.

@@ -52,6 +52,15 @@ void describe_queues(const Connection& n, sluice_info& i)
     i.lost = n.board.lost();
     i.unsent = n.unsent();
     i.unacked = n.outstanding();
+    i.retrans_out = n.board.retransmitted();
+    for (uint32_t k = 0; k < n.board.size(); k++) {
+        const SentRange& r = n.board[k];
+        uint32_t segments = r.segments();
+        i.unacked_segs += segments;
+        i.sacked_segs += r.sacked ? segments : 0;
+        i.lost_segs += r.lost ? segments : 0;
+        i.retrans_out_segs += r.retransmitted ? segments : 0;
+    }
     i.unread = n.rcv.unread;
     i.held = n.held.bytes();
 }
@@ -70,8 +79,27 @@ void describe_totals(const Connection& n, sluice_info& i)
     i.delivered = n.rate.delivered();
     i.delivered_ce = n.tally.delivered_ce;
     i.delivery_rate = n.rate.bytes_per_second();
+    i.rate_app_limited = n.rate.application_limited();
+    i.out_of_order = n.tally.out_of_order;
     i.dsack_dups = n.tally.dsacks;
     i.reord_seen = n.tally.reorders;
+}
+
+void describe_times(const Connection& n, sluice_info& i, Instant now)
+{
+    uint64_t spent[3];
+    for (uint32_t k = 0; k < 3; k++)
+        spent[k] = n.chrono.spent[k];
+    if (n.chrono.kind != Chrono::Idle)
+        spent[n.chrono.kind - 1] += (now - n.chrono.since).us();
+    i.rwnd_limited = spent[Chrono::PeerWindow - 1];
+    i.sndbuf_limited = spent[Chrono::SendBuffer - 1];
+    i.busy_time = spent[Chrono::Busy - 1] + i.rwnd_limited + i.sndbuf_limited;
+    i.timeouts = n.tally.timeouts;
+    i.timeout_rows = n.tally.timeout_rows;
+    i.timeout_time = n.tally.timeout_time;
+    if (n.timers.retransmits)
+        i.timeout_time += (now - n.tally.timeouts_began).us();
 }
 
 void describe(const Connection& n, sluice_info& i, Instant now)
@@ -103,6 +131,7 @@ void describe(const Connection& n, sluice_info& i, Instant now)
     describe_windows(n, i);
     describe_queues(n, i);
     describe_totals(n, i);
+    describe_times(n, i, now);
 }
 
 } // namespace

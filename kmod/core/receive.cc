@@ -64,6 +64,7 @@ bool Connection::keep_payload(sluice_segment& seg, Sequence start, Sequence end)
     if (!in_order) {
         held.add(start, kept);
         count(SLUICE_CNT_out_of_order);
+        tally.out_of_order++;
         return true;
     }
     Sequence joined = held.advance(kept);

@@ -116,7 +116,10 @@ void Scoreboard::merge_sacked()
         SentRange& last = ranges_[kept];
         const SentRange& r = ranges_[i];
         if (last.sacked && r.sacked) {
+            // So many segments as before; where they began matters no more.
+            uint32_t segments = last.segments() + r.segments();
             last.end = r.end;
+            last.cut = static_cast<uint16_t>((last.length() + segments - 1) / segments);
             last.sent = greatest(last.sent, r.sent);
             last.ever_retransmitted |= r.ever_retransmitted;
             first_lost_ -= i < lost_from;

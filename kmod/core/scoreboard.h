@@ -27,6 +27,7 @@ struct SentRange {
     uint16_t cut;            // payload bytes of its segments when last sent, > 0
 
     uint32_t length() const { return end - start; }
+    uint32_t segments() const { return (length() + cut - 1) / cut; }
 };
 
 // What one acknowledgment told; filled by the scoreboard.

@@ -207,6 +207,7 @@ void Connection::handshake_timeout(Instant now)
         fail(error::timed_out);
         return;
     }
+    note_timeout(now);
     timers.retransmits++;
     timers.backoff++;
     count(SLUICE_CNT_syn_retrans);
@@ -231,6 +232,7 @@ void Connection::retransmit_timeout(Instant now)
     if (!outstanding())
         return;
     count(SLUICE_CNT_rto_timeouts);
+    note_timeout(now);
     // A peer that closed its window but still answers is alive.
     bool peer_blocks =
         !orphaned && snd.wnd == 0 && now - timers.last_receive < Duration(config->rto_max);

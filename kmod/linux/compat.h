@@ -286,6 +286,20 @@ static inline void sluice_sees_to_sol_socket(struct socket *sock)
 }
 #endif
 
+/* What struct tcp_info tells of timeouts, where it has room for that. */
+#ifdef SLUICE_HAVE_TCP_INFO_TOTAL_RTO
+static inline void sluice_tcp_info_timeouts(struct tcp_info *info, u16 timeouts, u16 rows, u32 ms)
+{
+	info->tcpi_total_rto = timeouts;
+	info->tcpi_total_rto_recoveries = rows;
+	info->tcpi_total_rto_time = ms;
+}
+#else
+static inline void sluice_tcp_info_timeouts(struct tcp_info *info, u16 timeouts, u16 rows, u32 ms)
+{
+}
+#endif
+
 /* When skb is to leave, CLOCK_MONOTONIC, for fq to pace by. */
 #ifdef SLUICE_HAVE_SKB_TSTAMP_TYPE
 static inline void sluice_set_departure(struct sk_buff *skb, ktime_t departure)

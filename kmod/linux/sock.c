@@ -293,6 +293,13 @@ static bool writer_waits(const struct sock *sk)
 	return sk->sk_socket && test_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 }
 
+bool sluice_host_writer_waits(const struct sluice_conn *c)
+{
+	const struct sock *sk = sluice_conn_sk(c);
+
+	return sk->sk_socket && test_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+}
+
 void sluice_host_wake(struct sluice_conn *c, unsigned int events)
 {
 	struct sock *sk = sluice_conn_sk(c);

@@ -37,10 +37,10 @@ static void fill_windows(const struct sluice_info *from, struct tcp_info *info)
 	info->tcpi_snd_mss = from->snd_mss;
 	info->tcpi_rcv_mss = from->rcv_mss;
 	info->tcpi_advmss = from->advmss;
-	info->tcpi_unacked = DIV_ROUND_UP(from->in_flight, mss);
-	info->tcpi_sacked = DIV_ROUND_UP(from->sacked, mss);
-	info->tcpi_lost = DIV_ROUND_UP(from->lost, mss);
-	info->tcpi_retrans = 0;
+	info->tcpi_unacked = from->unacked_segs;
+	info->tcpi_sacked = from->sacked_segs;
+	info->tcpi_lost = from->lost_segs;
+	info->tcpi_retrans = from->retrans_out_segs;
 	info->tcpi_snd_cwnd = from->cwnd / mss;
 	info->tcpi_snd_ssthresh = from->ssthresh == U32_MAX ? INT_MAX : from->ssthresh / mss;
 	info->tcpi_snd_wnd = from->snd_wnd;
@@ -67,6 +67,17 @@ static void fill_times(const struct sluice_info *from, struct tcp_info *info)
 	info->tcpi_sndbuf_limited = from->sndbuf_limited;
 }
 
+/* Segments that arrived, and as TCP counts it the SYN. */
+static u32 delivered(const struct sluice_info *from)
+{
+	u64 sent = from->data_segs_out - min(from->retrans_segs, from->data_segs_out);
+	u32 missing = from->unacked_segs - from->sacked_segs;
+
+	if (from->state == TCP_SYN_SENT || from->state == TCP_SYN_RECV)
+		return 0;
+	return sent + 1 - min_t(u64, missing, sent);
+}
+
 static void fill_counts(const struct sluice_info *from, struct tcp_info *info)
 {
 	info->tcpi_retransmits = from->retransmits;
@@ -82,9 +93,13 @@ static void fill_counts(const struct sluice_info *from, struct tcp_info *info)
 	info->tcpi_data_segs_out = from->data_segs_out;
 	info->tcpi_data_segs_in = from->data_segs_in;
 	info->tcpi_notsent_bytes = from->unsent;
-	info->tcpi_delivered = from->delivered / max(from->snd_mss, 1u);
-	info->tcpi_delivered_ce = from->delivered_ce / max(from->snd_mss, 1u);
+	info->tcpi_delivered = delivered(from);
+	info->tcpi_delivered_ce = DIV_ROUND_UP_ULL(from->delivered_ce, max(from->snd_mss, 1u));
 	info->tcpi_delivery_rate = from->delivery_rate;
+	info->tcpi_delivery_rate_app_limited = !!from->rate_app_limited;
+	info->tcpi_rcv_ooopack = from->out_of_order;
+	sluice_tcp_info_timeouts(info, from->timeouts, from->timeout_rows,
+				 div_u64(from->timeout_time, USEC_PER_MSEC));
 	info->tcpi_dsack_dups = from->dsack_dups;
 	info->tcpi_reord_seen = from->reord_seen;
 }
@@ -99,6 +114,16 @@ void sluice_sock_info(struct sock *sk, struct sluice_info *info)
 	info->pmtu = dst ? dst_mtu(dst) : 0;
 }
 
+/* Payload bytes that a window may promise when nothing is unread. */
+static u32 receive_room(struct sock *sk)
+{
+	struct sluice_conn *c = &sluice_sk(sk)->conn;
+	u32 clamp = sluice_conn_option(c, SLUICE_OPTION_WINDOW_CLAMP), full;
+
+	sluice_host_receive_space(c, &full);
+	return clamp ? min(full, clamp) : full;
+}
+
 void sluice_tcp_info(struct sock *sk, struct tcp_info *info)
 {
 	struct sluice_info from;
@@ -109,6 +134,9 @@ void sluice_tcp_info(struct sock *sk, struct tcp_info *info)
 	if (sk->sk_state == TCP_LISTEN) {	/* where TCP tells it, too */
 		info->tcpi_unacked = READ_ONCE(sk->sk_ack_backlog);
 		info->tcpi_sacked = READ_ONCE(sk->sk_max_ack_backlog);
+		info->tcpi_pacing_rate = ~0ull;
+		info->tcpi_reordering = READ_ONCE(sluice_sk_net(sk)->config.reordering);
+		info->tcpi_snd_cwnd = READ_ONCE(sluice_sk_net(sk)->config.initial_window);
 		return;
 	}
 	sluice_sock_info(sk, &from);
@@ -117,6 +145,7 @@ void sluice_tcp_info(struct sock *sk, struct tcp_info *info)
 	info->tcpi_pmtu = from.pmtu;
 	info->tcpi_pacing_rate = from.pacing_rate ? from.pacing_rate : ~0ull;
 	info->tcpi_fastopen_client_fail = from.fastopen_failure;
+	info->tcpi_rcv_ssthresh = receive_room(sk);
 	fill_windows(&from, info);
 	fill_times(&from, info);
 	fill_counts(&from, info);

@@ -101,6 +101,11 @@ uint32_t sluice_host_queued(const sluice_conn* c)
     return socket_of(const_cast<sluice_conn*>(c)).stack.queued;
 }
 
+bool sluice_host_writer_waits(const sluice_conn* c)
+{
+    return socket_of(const_cast<sluice_conn*>(c)).write_refused;
+}
+
 bool sluice_host_await_queue(sluice_conn* c)
 {
     Socket& s = socket_of(c);
@@ -198,6 +203,7 @@ void sluice_host_release(sluice_conn* c, uint32_t bytes)
     if (bytes > s.sent_bytes.size())
         broken(s, "more acknowledged than was written");
     s.sent_bytes.erase(s.sent_bytes.begin(), s.sent_bytes.begin() + bytes);
+    s.write_refused = s.write_refused && s.send_room() < s.send_buffer / 3; // as Linux wakes
 }
 
 uint32_t sluice_host_receive_space(sluice_conn* c, uint32_t* full)

@@ -68,6 +68,7 @@ size_t Socket::write(const std::vector<uint8_t>& bytes, bool more)
     size_t n = std::min(bytes.size(), send_room());
     if (!n || sluice_conn_write_closed(&conn) || closed)
         return 0;
+    write_refused = n < bytes.size();
     sent_bytes.insert(sent_bytes.end(), bytes.begin(), bytes.begin() + static_cast<long>(n));
     sluice_conn_written(&conn, static_cast<uint32_t>(n), more, stack.sim.now());
     return n;

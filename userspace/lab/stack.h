@@ -82,7 +82,8 @@ public:
     uint64_t timer_generation = 0;
     uint32_t wanted_send_buffer = 0, wanted_receive_buffer = 0;
 
-    bool awaits_queue = false; // sluice_host_await_queue()
+    bool awaits_queue = false;  // sluice_host_await_queue()
+    bool write_refused = false; // the last write found no room for all, and none was made since
 
     // A listener.
     bool listening = false;

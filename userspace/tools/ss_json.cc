@@ -89,6 +89,16 @@ Json info_of(const sluice_info& i)
     SLUICE_MEMBER(busy_time);
     SLUICE_MEMBER(rwnd_limited);
     SLUICE_MEMBER(sndbuf_limited);
+    SLUICE_MEMBER(retrans_out);
+    SLUICE_MEMBER(unacked_segs);
+    SLUICE_MEMBER(sacked_segs);
+    SLUICE_MEMBER(lost_segs);
+    SLUICE_MEMBER(retrans_out_segs);
+    SLUICE_MEMBER(out_of_order);
+    SLUICE_MEMBER(rate_app_limited);
+    SLUICE_MEMBER(timeouts);
+    SLUICE_MEMBER(timeout_rows);
+    SLUICE_MEMBER(timeout_time);
 #undef SLUICE_MEMBER
     j["ssthresh"] = i.ssthresh == ~0u ? Json(nullptr) : Json(i.ssthresh);
     j["last_data_sent_ms"] = i.last_data_sent;

@@ -97,6 +97,9 @@ void add_totals(Items& items, const sluice_info& i)
     items.add_number("data_segs_out", i.data_segs_out);
     items.add_number("data_segs_in", i.data_segs_in);
     items.add_number("retrans", i.retrans_segs);
+    items.add_number("retrans_out", i.retrans_out_segs);
+    items.add_number("timeouts", i.timeouts);
+    items.add_number("rcv_ooopack", i.out_of_order);
     items.add_number("delivered", i.delivered);
     items.add_number("delivered_ce", i.delivered_ce);
 }
@@ -107,6 +110,8 @@ void add_rates(Items& items, const sluice_info& i)
         items.add("send {}", human_bits(i.cwnd * 1e6 / i.rtt));
     if (i.delivery_rate)
         items.add("delivery_rate {}", human_bits(static_cast<double>(i.delivery_rate)));
+    if (i.rate_app_limited)
+        items.add("app_limited");
     if (i.pacing_rate && i.pacing_rate != ~0ull)
         items.add("pacing_rate {}", human_bits(static_cast<double>(i.pacing_rate)));
     if (i.busy_time)
