@@ -317,19 +317,31 @@ static int dump_cc(struct sk_buff *skb, struct netlink_callback *cb)
 
 /* ---- live connections ----------------------------------------------------------- */
 
-static void set_buffers(struct sock *sk, struct nlattr *sndbuf, struct nlattr *rcvbuf)
+/*
+ * As SO_SNDBUF and SO_RCVBUF have it, or their FORCE forms: beyond the sysctls only
+ * for who has CAP_NET_ADMIN over more than this namespace.
+ */
+static u32 buffer_size(struct sk_buff *skb, const struct nlattr *wanted, u32 most)
 {
-	u32 most = INT_MAX / 2;
+	if (netlink_capable(skb, CAP_NET_ADMIN))
+		most = INT_MAX / 2;
+	return min(nla_get_u32(wanted), most);
+}
+
+static void set_buffers(struct sock *sk, struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *sndbuf = info->attrs[SLUICE_A_SNDBUF];
+	struct nlattr *rcvbuf = info->attrs[SLUICE_A_RCVBUF];
 
 	if (sndbuf) {
-		u32 size = min(nla_get_u32(sndbuf), most);
+		u32 size = buffer_size(skb, sndbuf, READ_ONCE(sysctl_wmem_max));
 
 		sk->sk_userlocks |= SOCK_SNDBUF_LOCK;
 		WRITE_ONCE(sk->sk_sndbuf, max_t(int, size * 2, SOCK_MIN_SNDBUF));
 		sk->sk_write_space(sk);
 	}
 	if (rcvbuf) {
-		u32 size = min(nla_get_u32(rcvbuf), most);
+		u32 size = buffer_size(skb, rcvbuf, READ_ONCE(sysctl_rmem_max));
 
 		sk->sk_userlocks |= SOCK_RCVBUF_LOCK;
 		WRITE_ONCE(sk->sk_rcvbuf, max_t(int, size * 2, SOCK_MIN_RCVBUF));
@@ -387,7 +399,8 @@ static struct sock *wanted_connection(struct genl_info *info, int *error)
 }
 
 /* The socket lock is held; takes over the caller's hold on ops, which may be NULL. */
-static int change(struct sock *sk, const struct sluice_cc_ops *ops, struct genl_info *info)
+static int change(struct sock *sk, const struct sluice_cc_ops *ops, struct sk_buff *skb,
+		  struct genl_info *info)
 {
 	if (sluice_sk(sk)->destroyed) {	/* since it was found */
 		sluice_cc_put(ops);
@@ -396,7 +409,7 @@ static int change(struct sock *sk, const struct sluice_cc_ops *ops, struct genl_
 	}
 	if (ops)
 		switch_cc(sk, ops);
-	set_buffers(sk, info->attrs[SLUICE_A_SNDBUF], info->attrs[SLUICE_A_RCVBUF]);
+	set_buffers(sk, skb, info);
 	return 0;
 }
 
@@ -412,7 +425,7 @@ static int set_connection(struct sk_buff *skb, struct genl_info *info)
 	ops = wanted_cc(info, &error);
 	if (!error) {
 		lock_sock(sk);
-		error = change(sk, ops, info);
+		error = change(sk, ops, skb, info);
 		release_sock(sk);
 	}
 	sock_put(sk);
