@@ -37,6 +37,7 @@ public:
         if (options_.bytes && sent_ < *options_.bytes)
             throw Failure(fmt::format("{} ended after {} of {} bytes", source_.name(), sent_,
                                       *options_.bytes));
+        check_interrupted(); // as the input may be, too: what wrote it ended early
         stream_.shut_down_writing();
         wait_for_close();
         stream_.close();
