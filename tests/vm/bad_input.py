@@ -249,7 +249,7 @@ def sending_to_a_receiver_with_a_full_disk_fails():
     with open("/dev/full", "w") as full:
         receiver = subprocess.Popen([tool(), "recv", "-q", str(port)], stdout=full, stderr=subprocess.PIPE, text=True)
         until(lambda: f":{port} " in sluice("ss", "-l").stdout, 10, "recv doesn't listen")
-        sluice("send", "-q", f"127.0.0.1:{port}", "/etc/services", check=False)
+        check(" lost: " in refused("send", "-q", f"127.0.0.1:{port}", "/etc/services"), "the sender takes it for sent")
         complaint = receiver.communicate(timeout=10)[1]
     equal(receiver.returncode, 1)
     check("No space left on device" in complaint, complaint)
