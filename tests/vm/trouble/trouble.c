@@ -63,6 +63,15 @@ static void drop_too_often(void)
 	refcount_dec_and_test(&count) ? (void)0 : (void)1;
 }
 
+/* Deaf to everything, the watchdog of this CPU included. */
+static void spin(void)
+{
+	pr_alert("trouble: spinning\n");
+	local_irq_disable();
+	for (;;)
+		cpu_relax();
+}
+
 static const struct {
 	const char *name;
 	void (*act)(void);
@@ -72,6 +81,7 @@ static const struct {
 	{ "sleep-in-atomic", sleep_in_atomic },
 	{ "lock-both-ways", lock_both_ways },
 	{ "drop-too-often", drop_too_often },
+	{ "spin", spin },
 };
 
 static int __init trouble_init(void)
