@@ -155,7 +155,7 @@ static bool interpret_v4(struct complaint *c, u8 type, u8 code, u32 info)
 		return true;
 	case ICMP_TIME_EXCEEDED:
 		c->error = EHOSTUNREACH;
-		c->ends_half_open = true;
+		c->hard = c->ends_half_open = true;
 		return true;
 	case ICMP_DEST_UNREACH:
 		if (code > NR_ICMP_UNREACH)

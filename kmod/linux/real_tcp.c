@@ -163,8 +163,9 @@ static bool is_error_v4(const struct icmphdr *icmp, const struct net *net, u32 *
 	if (icmp->type == ICMP_DEST_UNREACH && icmp->code == ICMP_FRAG_NEEDED)
 		*info = ntohs(icmp->un.frag.mtu);
 	else
-		return icmp->type == ICMP_DEST_UNREACH || icmp->type == ICMP_TIME_EXCEEDED ||
-		       icmp->type == ICMP_REDIRECT || icmp->type == ICMP_PARAMETERPROB;
+		return icmp->type == ICMP_DEST_UNREACH || icmp->type == ICMP_REDIRECT ||
+		       icmp->type == ICMP_PARAMETERPROB ||
+		       (icmp->type == ICMP_TIME_EXCEEDED && icmp->code != ICMP_EXC_FRAGTIME);
 	/* 1 and 2: what routers say of the MTU isn't heeded */
 	return no_discovery == 0 || no_discovery == 3;
 }
@@ -189,10 +190,10 @@ static void look_at_icmp_v4(struct sk_buff *skb, const struct net *net)
 	__skb_push(skb, quote);
 }
 
+/* Those that nobody knows yet, too (RFC 4443 2.4 (a)). */
 static bool is_error_v6(u8 type)
 {
-	return type == ICMPV6_DEST_UNREACH || type == ICMPV6_PKT_TOOBIG ||
-	       type == ICMPV6_TIME_EXCEED || type == ICMPV6_PARAMPROB;
+	return !(type & ICMPV6_INFOMSG_MASK);
 }
 
 /* The quote of a redirect (RFC 4861 4.5, 8.1) is one of its options. 0: there is none. */

@@ -12,9 +12,11 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from mix import KERNEL4, KERNEL6, OURS4, OURS6  # noqa: E402
 from network import Link, beyond, counter, counters, inside, sluice, states  # noqa: E402
 from network import run as command  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
+from segment import SYN, checksum, packed  # noqa: E402
 from traffic import V4, V4_INET, V6, Stream, exchange, finish, joined, settle  # noqa: E402
 from transport import INET, SLUICE4, SLUICE6, error_of  # noqa: E402
 
@@ -138,6 +140,86 @@ def thousand_connections_through_a_bad_link(t):
         ended = near["time_wait_kills"] + far["time_wait_kills"]
         equal(states(Link.NEAR)["TIME-WAIT"] + states(Link.FAR)["TIME-WAIT"],
               near["time_wait_entered"] + far["time_wait_entered"] - ended, "TIME_WAITs")
+
+
+# ---- ICMP errors ---------------------------------------------------------------------
+
+class Router:
+    """The far end, which says of the SYNs to a host behind it what it is told to say."""
+
+    def __init__(self, v6):
+        self.v6 = v6
+        self.host = "fd09::1" if v6 else "10.9.0.1"
+        command("ip", "-n", Link.NEAR, "route", "add", self.host, "via", Link.V6 if v6 else Link.V4)
+        command("ip", "-n", Link.FAR, "route", "add", "blackhole", self.host)    # else it would speak for itself
+        with inside(Link.FAR):
+            self.seen = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x86dd if v6 else 0x0800))
+            self.icmp = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_RAW,
+                                      socket.IPPROTO_ICMPV6 if v6 else socket.IPPROTO_ICMP)
+        self.seen.settimeout(20)
+
+    def syn(self, port):
+        """The packet with the SYN from that port."""
+        header, place = (40, 24) if self.v6 else (20, 16)
+        while True:
+            packet = self.seen.recv(2000)
+            if packet[place:header] == packed(self.host) and \
+                    struct.unpack_from("!H", packet, header)[0] == port and packet[header + 13] == SYN:
+                return packet
+
+    def complain(self, packet, kind, code, rest=0, ahead=0):
+        """ahead: of the sequence number that is quoted."""
+        place = (40 if self.v6 else 20) + 4
+        seq = struct.unpack_from("!I", packet, place)[0] + ahead & 0xffffffff
+        quote = packet[:place] + struct.pack("!I", seq) + packet[place + 4:]
+        message = struct.pack("!BBHI", kind, code, 0, rest) + quote
+        if not self.v6:     # the kernel knows the other one's
+            message = message[:2] + struct.pack("!H", checksum(message)) + message[4:]
+        self.icmp.sendto(message, ("fd00::1" if self.v6 else "10.1.0.1", 0))
+
+
+# type, code -> what connect() fails with
+ERRORS4 = {(3, 0): "ENETUNREACH", (3, 1): "EHOSTUNREACH", (3, 2): "ENOPROTOOPT", (3, 3): "ECONNREFUSED",
+           (3, 5): "ENOTSUP", (3, 6): "ENETUNREACH", (3, 7): "EHOSTDOWN", (3, 8): "ENONET",
+           (3, 9): "ENETUNREACH", (3, 10): "EHOSTUNREACH", (3, 11): "ENETUNREACH", (3, 12): "EHOSTUNREACH",
+           (3, 13): "EHOSTUNREACH", (3, 14): "EHOSTUNREACH", (3, 15): "EHOSTUNREACH", (11, 0): "EHOSTUNREACH",
+           (12, 0): "EPROTO"}
+ERRORS6 = {(1, 0): "ENETUNREACH", (1, 1): "EACCES", (1, 2): "EHOSTUNREACH", (1, 3): "EHOSTUNREACH",
+           (1, 4): "ECONNREFUSED", (1, 5): "EACCES", (1, 6): "EACCES", (1, 7): "EPROTO", (3, 0): "EHOSTUNREACH",
+           (3, 1): "EHOSTUNREACH", (4, 0): "EPROTO", (100, 0): "EPROTO"}
+# Too big, source quench, a fragment that came late, a code that is none.
+NO_ERRORS4, NO_ERRORS6 = ((3, 4, 1300), (4, 0), (11, 1), (3, 16)), ((2, 0, 1300),)
+
+
+@test(KERNEL4, KERNEL6, V4, V6, V4_INET, OURS4, OURS6)
+def icmp_errors_end_connect(t):
+    errors, others = (ERRORS6, NO_ERRORS6) if t.host == Link.V6 else (ERRORS4, NO_ERRORS4)
+    with Link():
+        router = Router(t.host == Link.V6)
+
+        def begun():
+            with inside(Link.NEAR):
+                client = t.socket()
+                client.setblocking(False)
+                equal(error_of(t.connect, client, 9, router.host), "EINPROGRESS")
+            return client, router.syn(t.port_of(client))
+
+        def result(client):
+            client.setblocking(True)
+            with inside(Link.NEAR):
+                return error_of(t.connect, client, 9, router.host)
+        for (kind, code), error in errors.items():
+            client, packet = begun()
+            router.complain(packet, kind, code)
+            equal(result(client), error, f"type {kind}, code {code}")
+        client, packet = begun()
+        for message in others:
+            router.complain(packet, *message)
+        for ahead in (1000, -1000):     # of what isn't in flight
+            router.complain(packet, *next(iter(errors)), ahead=ahead)
+        refused = next(which for which, error in errors.items() if error == "ECONNREFUSED")
+        router.complain(packet, *refused)
+        equal(result(client), "ECONNREFUSED", "after what must not matter")
 
 
 # ---- namespaces ----------------------------------------------------------------------

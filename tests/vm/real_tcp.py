@@ -150,15 +150,27 @@ def redirects_are_followed(t):
         client.close()
 
 
-@test(TO_KERNEL4)
+@test(FROM_KERNEL4, FROM_KERNEL6, TO_KERNEL4, TO_KERNEL6)
 def unreachable_is_told(mix):
-    """An ICMP error for a SYN reaches connect()."""
+    """A router's ICMP error for a SYN reaches connect()."""
+    v6 = mix.client.host == Link.V6
+    net, via, hops = ("fd09:{}::", Link.V6, (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS)) if v6 else \
+        ("10.9.{}.", Link.V4, (socket.IPPROTO_IP, socket.IP_TTL))
+    length = "/32" if v6 else "/24"
+    routes = (("unreachable", (), "ENETUNREACH" if v6 else "EHOSTUNREACH"),
+              ("prohibit", (), "EACCES" if v6 else "EHOSTUNREACH"),
+              ("unicast", ("via", "fd00::9" if v6 else "10.1.0.9"), "EHOSTUNREACH"))    # too many hops away
     with Link():
-        command("ip", "-n", Link.FAR, "route", "add", "unreachable", "10.9.0.0/24")
-        command("ip", "-n", Link.NEAR, "route", "add", "10.9.0.0/24", "via", Link.V4)
-        tune(Link.FAR, ip_forward=1)
-        with inside(Link.NEAR):
-            equal(error_of(mix.client.connect, mix.client.socket(), 9, "10.9.0.1"), "EHOSTUNREACH")
+        command("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", namespace=Link.FAR)
+        for number, (kind, where, error) in enumerate(routes):
+            to = net.format(number) + ("" if v6 else "0") + length
+            command("ip", "-n", Link.FAR, "route", "add", kind, to, *where)
+            command("ip", "-n", Link.NEAR, "route", "add", to, "via", via)
+            with inside(Link.NEAR):
+                client = mix.client.socket()
+                if kind == "unicast":
+                    client.setsockopt(*hops, 1)
+                equal(error_of(mix.client.connect, client, 9, net.format(number) + "1"), error, kind)
 
 
 @test(FROM_KERNEL4, TO_KERNEL4)
