@@ -162,17 +162,31 @@ static struct sluice_half_open_sock *create_counted(struct sock *sk,
 
 enum answer { REMEMBER, COOKIE, NONE };
 
-/* A cookie's sequence number can't be chosen, so it is none above `isn_after`. */
+/*
+ * As Linux counts: one more than the backlog. Without cookies the last quarter
+ * of max_syn_backlog is for peers that are known to be alive, and none is known.
+ */
+static bool half_opens_are_full(const struct sock *sk, bool cookies)
+{
+	u64 most = READ_ONCE(sluice_sk_net(sk)->config.max_syn_backlog);
+	u32 count = sluice_sk(sk)->half_open_count;
+
+	return count > READ_ONCE(sk->sk_max_ack_backlog) ||
+	       (cookies ? count >= most : count > most - (most >> 2));
+}
+
+/*
+ * A cookie's sequence number can't be chosen, so it is none above `isn_after`;
+ * and who was connected a moment ago is no stranger, whom the limits are for.
+ */
 static enum answer choose_answer(struct sock *sk, u32 isn_after)
 {
 	struct sluice_net *sn = sluice_sk_net(sk);
 	u64 cookies = READ_ONCE(sn->config.syncookies);
 
-	if (cookies == 2 && !isn_after)
-		return COOKIE;
-	if (sluice_sk(sk)->half_open_count < READ_ONCE(sn->config.max_syn_backlog))
+	if (isn_after || (cookies != 2 && !half_opens_are_full(sk, cookies)))
 		return REMEMBER;
-	if (cookies && !isn_after)
+	if (cookies)
 		return COOKIE;
 	sluice_count(sn, SLUICE_CNT_half_open_overflows);
 	return NONE;

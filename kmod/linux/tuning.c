@@ -43,7 +43,7 @@ static s64 max_reordering(const struct sluice_net *sn, s64 told)
 static s64 max_syn_backlog(const struct sluice_net *sn, s64 told)
 {
 	return sn->config.syncookies ?
-	       max_t(s64, told, sn->config.somaxconn) : told;
+	       max_t(s64, told, (s64)sn->config.somaxconn + 1) : told;
 }
 
 /* Percent of a buffer: all but a 2^n-th of it, or where n is not positive, a 2^-n-th. */

@@ -73,7 +73,8 @@ static void leave_lock(struct table *t)
 	release_sock(t->sk);
 }
 
-static void send_syn(struct kunit *test, struct table *t, u16 peer)
+/* isn_after: of a TIME_WAIT that it ends, or 0. */
+static void send_syn_after(struct kunit *test, struct table *t, u16 peer, u32 isn_after)
 {
 	struct sluice_flow_key key = key_of(test, t, peer);
 	struct sluice_segment syn = {
@@ -82,8 +83,13 @@ static void send_syn(struct kunit *test, struct table *t, u16 peer)
 	};
 
 	take_lock(t);
-	sluice_listen_segment(t->sk, &syn, &key, 0);
+	sluice_listen_segment(t->sk, &syn, &key, isn_after);
 	leave_lock(t);
+}
+
+static void send_syn(struct kunit *test, struct table *t, u16 peer)
+{
+	send_syn_after(test, t, peer, 0);
 }
 
 /* RCU read side. */
@@ -162,13 +168,55 @@ static void syns_beyond_the_limit_are_dropped_and_counted(struct kunit *test)
 
 	fixture_set(test, "max_syn_backlog", 20);
 	fixture_set(test, "syncookies", 0);
-	for (i = 0; i < 25; i++)
+	for (i = 0; i < 25; i++)	/* of which the last quarter stays empty */
 		send_syn(test, t, FIRST_PEER + i);
-	KUNIT_EXPECT_EQ(test, count(t), 20);
-	KUNIT_EXPECT_EQ(test, atomic_read(&t->syn_acks), 20);
-	KUNIT_EXPECT_EQ(test, fixture_count(SLUICE_CNT_half_open_overflows) - before, 5);
-	KUNIT_EXPECT_TRUE(test, is_half_open(test, t, FIRST_PEER + 19));
-	KUNIT_EXPECT_FALSE(test, is_half_open(test, t, FIRST_PEER + 20));
+	KUNIT_EXPECT_EQ(test, count(t), 16);
+	KUNIT_EXPECT_EQ(test, atomic_read(&t->syn_acks), 16);
+	KUNIT_EXPECT_EQ(test, fixture_count(SLUICE_CNT_half_open_overflows) - before, 9);
+	KUNIT_EXPECT_TRUE(test, is_half_open(test, t, FIRST_PEER + 15));
+	KUNIT_EXPECT_FALSE(test, is_half_open(test, t, FIRST_PEER + 16));
+}
+
+static void syns_beyond_the_backlog_are_dropped_and_counted(struct kunit *test)
+{
+	u64 before = fixture_count(SLUICE_CNT_half_open_overflows);
+	struct table *t = listener(test, 3);
+	u16 i;
+
+	fixture_set(test, "syncookies", 0);
+	for (i = 0; i < 6; i++)
+		send_syn(test, t, FIRST_PEER + i);
+	KUNIT_EXPECT_EQ(test, count(t), 4);
+	KUNIT_EXPECT_EQ(test, fixture_count(SLUICE_CNT_half_open_overflows) - before, 2);
+	KUNIT_EXPECT_FALSE(test, is_half_open(test, t, FIRST_PEER + 4));
+}
+
+static void syns_beyond_the_backlog_are_answered_by_cookies(struct kunit *test)
+{
+	u64 before = fixture_count(SLUICE_CNT_cookies_sent);
+	struct table *t = listener(test, 3);
+	u16 i;
+
+	for (i = 0; i < 6; i++)
+		send_syn(test, t, FIRST_PEER + i);
+	KUNIT_EXPECT_EQ(test, count(t), 4);
+	KUNIT_EXPECT_EQ(test, atomic_read(&t->syn_acks), 6);
+	KUNIT_EXPECT_EQ(test, fixture_count(SLUICE_CNT_cookies_sent) - before, 2);
+}
+
+static void what_ends_a_time_wait_is_bound_by_no_limit(struct kunit *test)
+{
+	struct table *t = listener(test, 0);
+
+	fixture_set(test, "syncookies", 2);
+	send_syn_after(test, t, FIRST_PEER, 5000);
+	send_syn_after(test, t, FIRST_PEER + 1, 5000);
+	KUNIT_EXPECT_EQ(test, count(t), 2);
+	fixture_set(test, "syncookies", 0);
+	send_syn_after(test, t, FIRST_PEER + 2, 5000);
+	KUNIT_EXPECT_EQ(test, count(t), 3);
+	send_syn(test, t, FIRST_PEER + 3);
+	KUNIT_EXPECT_EQ(test, count(t), 3);
 }
 
 static void syns_beyond_the_limit_are_answered_by_cookies(struct kunit *test)
@@ -244,12 +292,12 @@ static void the_ack_makes_a_connection_to_accept(struct kunit *test)
 static struct table *with_full_queue(struct kunit *test)
 {
 	struct table *t = listener(test, 1);
-	u16 i;
 
-	for (i = 0; i < 3; i++)
-		send_syn(test, t, FIRST_PEER + i);
-	for (i = 0; i < 2; i++)
-		send_next(test, t, FIRST_PEER + i, SLUICE_ACK);
+	send_syn(test, t, FIRST_PEER);
+	send_next(test, t, FIRST_PEER, SLUICE_ACK);
+	send_syn(test, t, FIRST_PEER + 1);
+	send_syn(test, t, FIRST_PEER + 2);
+	send_next(test, t, FIRST_PEER + 1, SLUICE_ACK);
 	KUNIT_EXPECT_EQ(test, t->sk->sk_ack_backlog, 2);
 	KUNIT_EXPECT_EQ(test, count(t), 1);
 	return t;
@@ -376,6 +424,9 @@ static void icmp_ends_what_cannot_arrive(struct kunit *test)
 
 static struct kunit_case cases[] = {
 	KUNIT_CASE(syns_beyond_the_limit_are_answered_by_cookies),
+	KUNIT_CASE(syns_beyond_the_backlog_are_dropped_and_counted),
+	KUNIT_CASE(syns_beyond_the_backlog_are_answered_by_cookies),
+	KUNIT_CASE(what_ends_a_time_wait_is_bound_by_no_limit),
 	KUNIT_CASE(icmp_ends_what_cannot_arrive),
 	KUNIT_CASE(a_syn_is_answered_and_remembered),
 	KUNIT_CASE(syns_beyond_the_limit_are_dropped_and_counted),

@@ -179,11 +179,11 @@ static void syn_cookies_leave_the_backlog_as_the_limit(struct kunit *test)
 	sn->net->ipv4.sysctl_max_syn_backlog = 128;
 	sn->net->core.sysctl_somaxconn = 5000;
 	sn->net->ipv4.sysctl_tcp_syncookies = 1;
-	KUNIT_EXPECT_EQ(test, read(sn, "max_syn_backlog"), 5000);
+	KUNIT_EXPECT_EQ(test, read(sn, "max_syn_backlog"), 5001);
 	sn->net->ipv4.sysctl_tcp_syncookies = 0;
 	KUNIT_EXPECT_EQ(test, read(sn, "max_syn_backlog"), 128);
 	KUNIT_EXPECT_EQ(test, write(sn, "syncookies", 2), 0);
-	KUNIT_EXPECT_EQ(test, read(sn, "max_syn_backlog"), 5000);
+	KUNIT_EXPECT_EQ(test, read(sn, "max_syn_backlog"), 5001);
 	KUNIT_EXPECT_EQ(test, write(sn, "somaxconn", 9), 0);
 	KUNIT_EXPECT_EQ(test, read(sn, "max_syn_backlog"), 128);
 }

@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from network import Link, connections, counter, counters, inside, sluice, states  # noqa: E402
+from network import Link, connections, counter, counters, inside, sluice, states, tune  # noqa: E402
 from network import run as command  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
 from segment import SYN, build, packed  # noqa: E402
@@ -40,6 +40,7 @@ class Sides:
 
 SIDES = (Sides("native-v4", V4, V4, 253), Sides("native-v6", V6, V6, 253),
          Sides("real-v4", KERNEL4, OURS4, 6), Sides("real-v6", KERNEL6, OURS6, 6))
+KERNELS = (Sides("kernel-v4", KERNEL4, KERNEL4, 6), Sides("kernel-v6", KERNEL6, KERNEL6, 6))
 
 
 # ---- floods of SYNs ------------------------------------------------------------------
@@ -113,7 +114,8 @@ def without_cookies_a_flood_keeps_clients_out(sides):
         flood = Flood(sides)
         for number in range(30):
             flood.syn(number, sides.server.port_of(listener))
-        until(lambda: counter("half_open_overflows", Link.FAR) == 14, text=lambda: counters(Link.FAR))
+        # 13 have a place: the last quarter stays empty.
+        until(lambda: counter("half_open_overflows", Link.FAR) == 17, text=lambda: counters(Link.FAR))
         with inside(Link.NEAR):
             client = sides.client.socket()
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, 1)
@@ -122,6 +124,39 @@ def without_cookies_a_flood_keeps_clients_out(sides):
             equal(error, "ETIMEDOUT", counters(Link.FAR))
         equal(counter("cookies_sent", Link.FAR), 0)
         listener.close()
+        flood.raw.close()
+
+
+def answers_to_strangers(sides, port):
+    """Half-open connections, SYN cookies sent, SYNs dropped for want of a place: those of the port, and the far end's."""
+    if sides.server.sluice:
+        told = counters(Link.FAR)
+        return half_open(Link.FAR), told["cookies_sent"], told["half_open_overflows"]
+    ss = command("ss", "-Htn", "state", "syn-recv", "sport", f"= :{port}", namespace=Link.FAR).stdout
+    said = command("nstat", "-asz", "TcpExtSyncookiesSent", "TcpExtListenDrops", namespace=Link.FAR).stdout
+    cookies, dropped = (int(line.split()[1]) for line in sorted(said.splitlines()[1:], reverse=True))
+    return len(ss.splitlines()), cookies, dropped
+
+
+@test(*KERNELS, *SIDES)
+def half_open_connections_are_bounded_as_linux_counts(sides):
+    """One more than the backlog; without cookies also three quarters of tcp_max_syn_backlog and one."""
+    with Link():
+        tune(Link.FAR, tcp_max_syn_backlog=8)
+        flood = Flood(sides)
+        for cookies, backlog, syns, wanted in ((1, 3, 10, (4, 6, 0)), (1, 12, 20, (13, 7, 0)),
+                                               (0, 3, 10, (4, 0, 6)), (0, 64, 20, (7, 0, 13))):
+            tune(Link.FAR, tcp_syncookies=cookies)
+            listener = far_listener(sides, backlog)
+            port = sides.server.port_of(listener)
+            before = answers_to_strangers(sides, port)
+            for number in range(syns):
+                flood.syn(number, port)
+
+            def answers():
+                return tuple(now - then for now, then in zip(answers_to_strangers(sides, port), before))
+            until(lambda: answers() == wanted, text=lambda: f"backlog {backlog}: {answers()}, not {wanted}")
+            listener.close()
         flood.raw.close()
 
 
