@@ -9,6 +9,7 @@ import select
 import socket
 import struct
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
@@ -60,6 +61,74 @@ def path_mtu_is_discovered(t):
         server = t.accept(listener)
         exchange(client, server, 1 << 20)
         check(counter("mtu_reductions", Link.NEAR) >= 1, "the path MTU went unnoticed")
+
+
+# ---- segmentation offload ----------------------------------------------------------
+
+def offload(namespace, device, **features):
+    command("ethtool", "-K", device, *(word for name, value in features.items() for word in (name, value)),
+            namespace=namespace)
+
+
+def segments_out(sock):
+    return struct.unpack_from("=I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 200), 136)[0]
+
+
+# Packets as they cross the link, and as they come to the transport.
+COUNTING = """
+    table netdev t {
+        chain crossed { type filter hook ingress device v1 priority 0; counter; }
+    }
+    table inet t {
+        chain came { type filter hook input priority 0; counter; }
+    }"""
+
+
+def bulk(t, size=8 << 20):
+    """Segments sent, packets that crossed the link, and packets that the transport was given."""
+    client, server = joined(t)
+    command("nft", "-f", "-", namespace=Link.FAR, input=COUNTING)
+    data, got = os.urandom(1 << 16) * (size >> 16), bytearray()
+    sender = threading.Thread(target=lambda: (client.sendall(data), client.shutdown(socket.SHUT_WR)))
+    sender.start()
+    while part := server.recv(1 << 18):
+        got += part
+    sender.join()
+    check(got == data, f"{len(got)} bytes, or other ones")
+    segments = segments_out(client)
+    client.close()
+    server.close()
+    rules = json.loads(command("nft", "-j", "list", "ruleset", namespace=Link.FAR).stdout)["nftables"]
+    counted = {entry["rule"]["chain"]: entry["rule"]["expr"][0]["counter"]["packets"]
+               for entry in rules if "rule" in entry}
+    command("nft", "flush", "ruleset", namespace=Link.FAR)
+    settle()
+    check(segments > size // 1500, segments)
+    return segments, counted["crossed"], counted["came"]
+
+
+@test(KERNEL4, KERNEL6, V4, V6)
+def large_packets_cross_the_link(t):
+    with Link():
+        segments, crossed, came = bulk(t)
+        check(crossed < segments / 5 and came < segments / 5, (segments, crossed, came))
+
+
+@test(KERNEL4, KERNEL6, V4, V6)
+def packets_are_cut_where_the_device_cannot(t):
+    with Link():
+        offload(Link.NEAR, "v0", tso="off")
+        segments, crossed, _ = bulk(t)
+        check(segments * 0.9 < crossed < segments * 1.2, (segments, crossed))
+
+
+@test(KERNEL4, KERNEL6, V4, V6)
+def packets_are_merged_where_they_come_in(t):
+    with Link():
+        offload(Link.NEAR, "v0", tso="off")
+        offload(Link.FAR, "v1", gro="on")
+        segments, _, came = bulk(t)
+        check(came < segments / 3, (segments, came))
 
 
 @test(SLUICE4, SLUICE6, INET)

@@ -3,6 +3,7 @@
 # The socket interface, inside the VM. Every test runs on kernel TCP first:
 # what Linux TCP does is what is expected of Sluice.
 import array
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -16,11 +17,17 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from runner import check, equal, run, test, until  # noqa: E402
-from transport import (INET, INET6, REAL4, REAL6, SLUICE4, SLUICE6, TCP4, TCP6, call, error_of, libc,  # noqa: E402
-                       ports)
+from mix import KERNEL4, KERNEL6, OURS4, OURS6  # noqa: E402
+from network import Link, inside  # noqa: E402
+from network import run as command  # noqa: E402
+from runner import check, equal, run, test, until, within  # noqa: E402
+from traffic import V4, V4_INET, V6, abort, exchange, joined  # noqa: E402
+from transport import (INET, INET6, REAL4, REAL6, SLUICE4, SLUICE6, TCP4, TCP6, Transport, call, error_of,  # noqa: E402
+                       libc, ports, sluice_address)
 
 ALL = (TCP4, TCP6, SLUICE4, SLUICE6, INET, INET6, REAL4, REAL6)
+V6_INET = Transport("inet6-253", socket.AF_INET6, 253, Link.V6, "::")
+FAR = (KERNEL4, KERNEL6, V4, V6, V4_INET, OURS4, OURS6)     # between two namespaces
 SOL, TCP = socket.SOL_SOCKET, socket.IPPROTO_TCP
 # What a time-out of 0.5 s takes at least: where the machine stood still, the kernel's ticks run behind and end it early.
 TIMED_OUT = 0.1
@@ -38,6 +45,25 @@ def receive_exactly(sock, size):
         check(part, f"the stream ended after {len(data)} of {size} bytes")
         data += part
     return data
+
+
+@contextlib.contextmanager
+def disturbed():
+    """Signals come all the while: the first may come before the call that it is meant for. None restarts a call."""
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+    signal.siginterrupt(signal.SIGUSR1, True)
+    done = threading.Event()
+
+    def disturb():
+        while not done.wait(0.1):
+            os.kill(os.getpid(), signal.SIGUSR1)
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def queue(sock, request):
@@ -150,6 +176,70 @@ def wrong_addresses(t):
     equal(error_of(call, libc.bind, sock.fileno(), wrong, len(wrong)), "EAFNOSUPPORT")
     equal(error_of(call, libc.connect, sock.fileno(), wrong, len(wrong)), "EAFNOSUPPORT")
     equal(error_of(call, libc.bind, sock.fileno(), None, 28), "EFAULT")
+    for length in (129, -1, -1 << 31):
+        equal(error_of(call, libc.bind, sock.fileno(), good + bytes(200), length), "EINVAL", f"length {length}")
+        equal(error_of(call, libc.connect, sock.fileno(), good + bytes(200), length), "EINVAL", f"length {length}")
+    equal(error_of(call, libc.bind, sock.fileno(), good + bytes(100), 128), None, "what follows is ignored")
+    equal(error_of(t.connect, t.socket(), 0), "ECONNREFUSED", "port 0")
+
+
+@test(*ALL)
+def addresses_of_many(t):
+    """Nobody is connected to all."""
+    many = ("ff02::1", "ff05::1", "ff0e::1") if ":" in t.host else \
+        ("224.0.0.1", "239.1.1.1", "127.255.255.255", "255.255.255.255")
+    for host in many:
+        equal(error_of(t.connect, t.socket(), next(ports), host), "ENETUNREACH", host)
+        # IPv4's can be bound to, though nothing comes of it.
+        equal(error_of(t.bind, t.socket(), next(ports), host), "EINVAL" if ":" in t.host else None, host)
+
+
+@test(TCP6, SLUICE6, INET6, REAL6)
+def link_local_addresses_need_their_link(t):
+    def bound(device=None):
+        sock = t.socket()
+        if device:
+            sock.setsockopt(SOL, socket.SO_BINDTODEVICE, device.encode() + b"\0")
+        return sock
+
+    def errors(sock, host, scope=0):
+        raw = sluice_address(host, next(ports), t.family, scope)
+        return [error_of(call, function, sock.fileno(), raw, len(raw)) for function in (libc.connect, libc.bind)]
+    here = socket.if_nametoindex("lo")
+    none = here + 1000
+    equal(errors(bound(), "fe80::1"), ["EINVAL", "EINVAL"])
+    equal(errors(bound(), "fe80::1", here), ["ENETUNREACH", "EADDRNOTAVAIL"])
+    equal(errors(bound(), "fe80::1", none), ["ENETUNREACH", "ENODEV"])
+    equal(errors(bound("lo"), "fe80::1"), ["ENETUNREACH", "EADDRNOTAVAIL"])
+    equal(errors(bound("lo"), "fe80::1", none), ["EINVAL", "ENODEV"], "not the one that it is bound to")
+    equal(errors(bound("lo"), "::1", none)[0], "ECONNREFUSED", "a scope that means nothing")
+
+
+def scope_of(sock, function):
+    raw, length = ctypes.create_string_buffer(128), ctypes.c_uint32(128)
+    call(function, sock.fileno(), raw, ctypes.byref(length))
+    return struct.unpack_from("=I", raw.raw, 24)[0]
+
+
+@test(KERNEL6, V6, V6_INET, OURS6)
+def transfers_between_link_local_addresses(t):
+    near, far = "fe80::1:1", "fe80::1:2"
+    with Link():
+        for (ns, device), host in zip(Link.DEVICES, (near, far)):
+            command("ip", "-n", ns, "addr", "add", host + "/64", "dev", device, "nodad")
+        for bound in (False, True):
+            with inside(Link.FAR):
+                listener = t.listener(host=far + "%v1" if bound else "::")
+            with inside(Link.NEAR):
+                client = t.socket()
+                if bound:
+                    t.bind(client, 0, near + "%v0")
+                t.connect(client, t.port_of(listener), far + "%v0")
+                scope = socket.if_nametoindex("v0")
+            server = t.accept(listener)
+            listener.close()
+            equal([scope_of(client, function) for function in (libc.getsockname, libc.getpeername)], [scope, scope])
+            exchange(client, server, 200000)
 
 
 @test(*ALL)
@@ -343,6 +433,22 @@ def accept_times_out_and_is_interrupted(t):
 
 
 @test(*ALL)
+def accepted_sockets_block_unless_asked(t):
+    """SOCK_NONBLOCK of accept4() alone decides, not the listener's."""
+    for own, asked in ((False, True), (True, False)):
+        listener = t.listener()
+        client = t.socket()
+        t.connect(client, t.port_of(listener))
+        wait_readable(listener)
+        listener.setblocking(not own)
+        server = t.accept(listener, socket.SOCK_NONBLOCK if asked else 0)
+        equal(bool(fcntl.fcntl(server, fcntl.F_GETFL) & os.O_NONBLOCK), asked)
+        if asked:
+            equal(error_of(call, libc.recv, server.fileno(), ctypes.create_string_buffer(1), 1, 0), "EAGAIN")
+    equal(error_of(call, libc.accept4, listener.fileno(), None, None, 1), "EINVAL", "an unknown flag")
+
+
+@test(*ALL)
 def shutdown_of_listener_wakes_accept(t):
     listener = t.listener()
     thread = threading.Timer(0.2, lambda: listener.shutdown(socket.SHUT_RDWR))
@@ -529,6 +635,28 @@ def partial_send_when_the_buffer_fills(t):
     equal(got, sent)
 
 
+def data_segments_out(sock):
+    return struct.unpack_from("=I", sock.getsockopt(TCP, socket.TCP_INFO, 200), 156)[0]
+
+
+UNSENT = 0x894B     # SIOCOUTQNSD
+
+
+@test(*ALL)
+def more_to_come_is_waited_for(t):
+    """MSG_MORE, though not for ever."""
+    client, server = t.pair()
+    client.setsockopt(TCP, socket.TCP_NODELAY, 1)
+    with within(0.15):
+        equal([client.send(b"one ", socket.MSG_MORE), client.send(b"and ", socket.MSG_MORE)], [4, 4])
+        equal((queue(client, UNSENT), data_segments_out(client)), (8, 0))
+        equal(client.send(b"all"), 3)
+    equal(receive_exactly(server, 11), b"one and all")
+    equal((queue(client, UNSENT), data_segments_out(client)), (0, 1), "in one segment")
+    client.send(b"late", socket.MSG_MORE)
+    equal(receive_exactly(server, 4), b"late")
+
+
 @test(*ALL)
 def receive_timeout(t):
     client, server = t.pair()
@@ -551,21 +679,54 @@ def send_timeout(t):
 
 
 @test(*ALL)
-def signal_interrupts(t):
+def signals_interrupt(t):
+    """What Python's own calls would begin again."""
     client, server = t.pair()
-    signal.signal(signal.SIGUSR1, lambda *_: None)
     buffer = ctypes.create_string_buffer(8)
-    signal.siginterrupt(signal.SIGUSR1, True)
-    done = threading.Event()
+    listener = t.listener()
+    data, sent = bytes(8 << 20), []
+    with disturbed():
+        equal(error_of(call, libc.recv, server.fileno(), buffer, 1, 0), "EINTR")
+        equal(error_of(t.accept, listener), "EINTR")
+        listener.setsockopt(SOL, socket.SO_RCVTIMEO, struct.pack("ll", 60, 0))
+        equal(error_of(t.accept, listener), "EINTR", "with a time-out")
 
-    def disturb():      # more than once: the first may come before the call
-        while not done.wait(0.2):
-            os.kill(os.getpid(), signal.SIGUSR1)
-    thread = threading.Thread(target=disturb)
-    thread.start()
-    equal(error_of(call, libc.recv, server.fileno(), buffer, 1, 0), "EINTR")
-    done.set()
-    thread.join()
+        def send():
+            sent.append(call(libc.send, client.fileno(), data, len(data), 0))
+        while not (error := error_of(send)):
+            pass
+    equal(error, "EINTR", "what was full from the beginning")
+    check(sent and all(0 < size < len(data) for size in sent), f"sent in part: {sent}")
+    equal(len(receive_exactly(server, sum(sent))), sum(sent))
+    equal(error_of(server.recv, 1, socket.MSG_DONTWAIT), "EAGAIN")
+
+
+@test(*ALL)
+def connect_that_has_to_wait(t):
+    """It times out, is asked again, is interrupted, and goes on all the same."""
+    listener = t.listener(backlog=0)
+    port = t.port_of(listener)
+    first, client = t.socket(), t.socket()
+    t.connect(first, port)
+    until(lambda: select.select([listener], [], [], 0)[0])      # no more than one: SYNs are dropped
+    client.setsockopt(SOL, socket.SO_SNDTIMEO, struct.pack("ll", 0, 100000))
+    equal(error_of(t.connect, client, port), "EINPROGRESS")
+    equal(error_of(t.connect, client, port), "EALREADY")
+    client.setsockopt(SOL, socket.SO_SNDTIMEO, struct.pack("ll", 0, 0))
+    client.setblocking(False)
+    equal(error_of(t.connect, client, port), "EALREADY")
+    client.setblocking(True)
+    with disturbed():
+        equal(error_of(t.connect, client, port), "EINTR")
+        client.setsockopt(SOL, socket.SO_SNDTIMEO, struct.pack("ll", 60, 0))
+        equal(error_of(t.connect, client, port), "EINTR", "with a time-out")
+    equal(error_of(call, libc.send, client.fileno(), b"x", 1, socket.MSG_DONTWAIT), "EAGAIN")
+    t.accept(listener)
+    equal(error_of(t.connect, client, port), None)
+    equal(error_of(t.connect, client, port), "EISCONN")
+    client.sendall(b"in the end")
+    wait_readable(listener)
+    equal(receive_exactly(t.accept(listener), 10), b"in the end")
 
 
 @test(*ALL)
@@ -731,15 +892,20 @@ def linger_zero_resets(t):
     equal(error_of(server.recv, 1), "ECONNRESET")
 
 
-@test(*ALL)
+@test(*FAR)
 def linger_waits_for_delivery(t):
-    client, server = t.pair()
-    client.setsockopt(SOL, socket.SO_LINGER, struct.pack("ii", 1, 5))
-    client.sendall(b"x" * 1000)
-    threading.Timer(0.2, lambda: server.recv(10000)).start()
-    client.close()
-    got = server.recv(10000)
-    check(len(got) in (0, 1000))
+    with Link() as link:
+        client, server = joined(t)
+        link.netem("delay", "200ms")
+        client.setsockopt(SOL, socket.SO_LINGER, struct.pack("ii", 1, 15))
+        client.sendall(b"x" * 1000)
+        begin = time.monotonic()
+        client.close()
+        passed = time.monotonic() - begin
+        check(0.38 < passed < 14, f"{passed} s for a round trip of 0.4 s")
+        equal(server.recv(10000, socket.MSG_DONTWAIT), b"x" * 1000)
+        equal(server.recv(1, socket.MSG_DONTWAIT), b"")
+        server.close()
 
 
 @test(*ALL)
@@ -754,6 +920,22 @@ def linger_gives_up(t):
     client.close()
     check(0.5 < time.monotonic() - begin < 20, time.monotonic() - begin)
     server.close()
+
+
+@test(*ALL)
+def linger_is_interrupted(t):
+    """What was written is delivered all the same."""
+    client, server = t.pair()
+    client.setblocking(False)
+    sent = client.send(bytes(16 << 20))
+    client.setblocking(True)
+    client.setsockopt(SOL, socket.SO_LINGER, struct.pack("ii", 1, 60))
+    with disturbed():
+        begin = time.monotonic()
+        client.close()
+        check(time.monotonic() - begin < 30, "not interrupted")
+    equal(len(receive_exactly(server, sent)), sent)
+    equal(server.recv(1), b"")
 
 
 # ---- options -------------------------------------------------------------------------------
@@ -775,9 +957,16 @@ def buffers_are_each_sockets_own(t):
 
 @test(*ALL)
 def buffers_exist_from_creation(t):
+    """Of the sizes that new sockets have here."""
+    def default(name):
+        with open(f"/proc/sys/net/ipv4/{name}") as file:
+            return int(file.read().split()[1])
+    wanted = (default("tcp_wmem"), default("tcp_rmem"))
     sock = t.socket()
-    check(sock.getsockopt(SOL, socket.SO_SNDBUF) >= 4096)
-    check(sock.getsockopt(SOL, socket.SO_RCVBUF) >= 4096)
+    equal((sock.getsockopt(SOL, socket.SO_SNDBUF), sock.getsockopt(SOL, socket.SO_RCVBUF)), wanted)
+    t.bind(sock, next(ports))
+    sock.listen(1)
+    equal((sock.getsockopt(SOL, socket.SO_SNDBUF), sock.getsockopt(SOL, socket.SO_RCVBUF)), wanted)
 
 
 @test(*ALL)
@@ -785,12 +974,15 @@ def small_send_buffer_bounds_what_is_queued(t):
     def small(sock):
         sock.setsockopt(SOL, socket.SO_SNDBUF, 8192)
         sock.setsockopt(SOL, socket.SO_RCVBUF, 8192)
-    client, _server = t.pair(before_connect=small, before_listen=small)
+    client, server = t.pair(before_connect=small, before_listen=small)
     client.setblocking(False)
     total = 0
-    while error_of(lambda: client.send(b"x" * 1000)) is None:
-        total += 1000
-        check(total < 1 << 20, "never full")
+    while select.select([], [client], [], 0.3)[1]:      # what was on its way makes room once more
+        while error_of(client.send, b"x" * 1000) is None:
+            total += 1000
+    room = client.getsockopt(SOL, socket.SO_SNDBUF) + server.getsockopt(SOL, socket.SO_RCVBUF)
+    equal(room, 32768)
+    check(8192 <= total <= room, f"{total} bytes in buffers of {room}")
 
 
 @test(*ALL)
@@ -863,16 +1055,31 @@ def accepted_sockets_inherit(t):
     equal(server.getsockopt(TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0"), b"reno")
 
 
-@test(*ALL)
-def keepalive_ends_a_dead_connection(t):
-    client, server = t.pair()
-    client.setsockopt(SOL, socket.SO_KEEPALIVE, 1)
-    client.setsockopt(TCP, socket.TCP_KEEPIDLE, 1)
-    client.setsockopt(TCP, socket.TCP_KEEPINTVL, 1)
-    client.setsockopt(TCP, socket.TCP_KEEPCNT, 2)
-    time.sleep(2.5)
-    client.sendall(b"alive")
-    equal(receive_exactly(server, 5), b"alive")
+@test(*FAR)
+def keepalive_ends_a_dead_connection_alone(t):
+    with Link():
+        pairs = [joined(t) for _ in range(2)]
+        (dead, _), (alive, server) = pairs
+        command("nft", "-f", "-", namespace=Link.FAR, input=f"""
+            table inet t {{
+                chain in {{
+                    type filter hook prerouting priority raw;
+                    @th,0,16 {t.port_of(dead)} drop
+                }}
+            }}""")
+        for client, _ in pairs:
+            client.setsockopt(TCP, socket.TCP_KEEPIDLE, 1)
+            client.setsockopt(TCP, socket.TCP_KEEPINTVL, 1)
+            client.setsockopt(TCP, socket.TCP_KEEPCNT, 2)
+            client.setsockopt(SOL, socket.SO_KEEPALIVE, 1)
+        begin = time.monotonic()
+        equal(error_of(dead.recv, 1), "ETIMEDOUT")
+        passed = time.monotonic() - begin
+        check(1.5 < passed < 20, f"{passed} s for an idle one and two probes")
+        equal(error_of(dead.send, b"x", socket.MSG_NOSIGNAL), "EPIPE")
+        alive.sendall(b"alive")
+        equal(receive_exactly(server, 5), b"alive")
+        abort(*(sock for pair in pairs for sock in pair))
 
 
 if __name__ == "__main__":

@@ -46,13 +46,14 @@ class Transport:
         return socket.socket(AF_SLUICE, socket.SOCK_STREAM, self.protocol, fileno=fd)
 
     def address(self, port, host=None):
-        """As bytes (struct sockaddr)."""
-        host = host or self.host
+        """As bytes (struct sockaddr). host: may name a device of this namespace as its scope, "fe80::1%eth0"."""
+        host, _, device = (host or self.host).partition("%")
+        scope = socket.if_nametoindex(device) if device else 0
         if self.family == AF_SLUICE:
-            return sluice_address(host, port)
+            return sluice_address(host, port, scope=scope)
         if self.family == socket.AF_INET:
             return struct.pack("=H", self.family) + struct.pack("!H4s8x", port, socket.inet_aton(host))
-        return sluice_address(host, port, socket.AF_INET6)
+        return sluice_address(host, port, socket.AF_INET6, scope)
 
     def bind(self, sock, port, host=None):
         raw = self.address(port, host)
@@ -78,8 +79,8 @@ class Transport:
         sock.listen(backlog)
         return sock
 
-    def accept(self, listener):
-        fd = call(libc.accept4, listener.fileno(), None, None, socket.SOCK_CLOEXEC)
+    def accept(self, listener, flags=0):
+        fd = call(libc.accept4, listener.fileno(), None, None, socket.SOCK_CLOEXEC | flags)
         return socket.socket(self.family, socket.SOCK_STREAM, self.protocol, fileno=fd)
 
     def pair(self, before_connect=None, before_listen=None):
