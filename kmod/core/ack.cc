@@ -277,6 +277,21 @@ void Connection::apply_ack(const sluice_segment& seg, Sequence seg_ack, Instant 
         fin_acknowledged(now);
 }
 
+// Of this round trip and the last: at the end of a flight hardly any of it is
+// left, and between two long ones there may be a short one (RFC 7661 4.1).
+void Connection::note_flight(uint32_t flight)
+{
+    if (snd.una > flown.end) [[unlikely]] {
+        cc.cwnd_used = flown.most;
+        flown.most = 0;
+        flown.end = snd.nxt;
+    }
+    if (flight <= flown.most)
+        return;
+    flown.most = flight;
+    cc.cwnd_used = greatest(cc.cwnd_used, flight);
+}
+
 void Connection::grow_window(const Delivery& d, uint32_t flight, uint64_t rate_sample, bool marked,
                              Instant now)
 {
@@ -295,7 +310,7 @@ void Connection::grow_window(const Delivery& d, uint32_t flight, uint64_t rate_s
     a.ecn_echo = marked;
     a.cwnd_limited = cwnd_limited || (slow_start && cc.cwnd < 2 * flight);
     cwnd_limited = false;
-    cc.cwnd_used = flight;
+    note_flight(flight);
     cc.ops->acked(&cc, &a);
 }
 

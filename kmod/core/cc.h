@@ -26,7 +26,7 @@ struct sluice_cc {
 	uint32_t mss;			/* bytes; the core keeps it current */
 	uint32_t cwnd;			/* bytes, >= mss */
 	uint32_t ssthresh;		/* bytes, SLUICE_SSTHRESH_INFINITE at first */
-	uint32_t cwnd_used;		/* most bytes in flight in the last round trip */
+	uint32_t cwnd_used;		/* most bytes in flight in this round trip and the last */
 	uint64_t pacing_rate;		/* bytes per second; 0: not paced */
 	uint64_t priv[SLUICE_CC_PRIVATE];	/* the algorithm's own, zeroed before init */
 };

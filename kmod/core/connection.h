@@ -234,6 +234,12 @@ struct Chrono {
     uint64_t spent[3] = {}; // microseconds, of each but Idle
 };
 
+// A round is over when something is acknowledged that was sent after its begin.
+struct Round {
+    uint32_t most = 0; // in flight in it
+    Sequence end;
+};
+
 struct Tally {
     Instant timeouts_began;    // first of the last row
     uint64_t timeout_time = 0; // microseconds, of rows that are over
@@ -267,6 +273,7 @@ struct Connection {
     Pacing pace;
     Settings set;
     Autotune tune;
+    Round flown;
     Tally tally;
     Chrono chrono;
     RttEstimator rtt;
@@ -327,6 +334,7 @@ struct Connection {
     void release_acked();
     void forget_old_marks();
     void fin_acknowledged(Instant now);
+    void note_flight(uint32_t in_flight);
     void grow_window(const Delivery& d, uint32_t in_flight, uint64_t rate, bool marked,
                      Instant now);
 

@@ -35,7 +35,7 @@ typedef uint64_t sluice_usec;
 
 /* ---- objects whose storage is the host's ------------------------------- */
 
-#define SLUICE_CONN_SIZE 1128
+#define SLUICE_CONN_SIZE 1136
 
 /* One connection, from socket creation to CLOSED. Only the core looks inside. */
 struct sluice_conn {

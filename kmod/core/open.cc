@@ -189,6 +189,7 @@ void Connection::begin_transfer(Instant now)
     mtu_search_from_start();
     init_windows();
     rec.high = rec.widen_after = rec.undo_from = rec.undo_to = snd.una;
+    flown.end = snd.una;
     ecn.high = snd.una - 1;
     snd.max_wnd = snd.wnd;
     cc.ops->init(&cc, now.us());

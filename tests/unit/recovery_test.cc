@@ -130,6 +130,54 @@ Test(recovery, window_is_reduced_once_for_a_flight)
     cr_assert_eq(peer.socket->info().recovery, SLUICE_REC_OPEN);
 }
 
+// What was in flight, not what is left of it when the last segments are found
+// lost, is what the path was asked to carry (RFC 9438 4.6, RFC 7661 4.1).
+Test(recovery, loss_at_the_end_of_a_flight_reduces_from_all_of_it)
+{
+    InFlight peer(true);
+    peer.acked(2);
+    peer.acked(4);
+    peer.acked(6);
+    peer.acked(8, 9, 10);
+    peer.run(peer.rtt);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 1);
+    cr_assert_geq(peer.socket->info().ssthresh, 7 * peer.mss_now());
+}
+
+// A short exchange in between says nothing of what the path takes.
+Test(recovery, loss_in_a_short_flight_remembers_the_one_before)
+{
+    InFlight peer(true);
+    for (uint32_t n = 2; n <= 10; n += 2)
+        peer.acked(n);
+    peer.socket->write(pattern(4 * peer.mss_now()));
+    peer.run(peer.rtt);
+    peer.acked(11);
+    peer.acked(11, 12, 14);
+    peer.run(peer.rtt);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 1);
+    cr_assert_geq(peer.socket->info().ssthresh, 7 * peer.mss_now());
+}
+
+// But it does not stand for ever.
+Test(recovery, loss_reduces_from_what_the_last_flights_were)
+{
+    InFlight peer(true);
+    for (uint32_t n = 2; n <= 10; n += 2)
+        peer.acked(n);
+    for (uint32_t n = 14; n <= 22; n += 4) {
+        peer.socket->write(pattern(4 * peer.mss_now()));
+        peer.run(peer.rtt);
+        peer.acked(n);
+    }
+    peer.socket->write(pattern(4 * peer.mss_now()));
+    peer.run(peer.rtt);
+    peer.acked(22, 23, 26);
+    peer.run(peer.rtt);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 1);
+    cr_assert_leq(peer.socket->info().ssthresh, 4 * peer.mss_now());
+}
+
 Test(recovery, duplicate_acks_let_new_segments_out)
 {
     InFlight peer(true);
@@ -353,6 +401,7 @@ Test(recovery, loss_that_a_probe_repaired_reduces_the_window)
     peer.ack();
     cr_assert_lt(peer.socket->info().cwnd, before);
     cr_assert_lt(peer.socket->info().ssthresh, before);
+    cr_assert_geq(peer.socket->info().ssthresh, 7 * peer.mss_now(), "of what was in flight");
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_loss_probes), 1);
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_loss_probe_recoveries), 1);
 }
