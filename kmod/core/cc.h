@@ -63,7 +63,10 @@ struct sluice_cc_ops {
 	 * window, never undone. Without it loss() is asked.
 	 */
 	uint32_t (*marked)(struct sluice_cc *cc, uint32_t in_flight, sluice_usec now);
-	/* optional: a retransmission timeout; loss() was called first, cwnd is one segment after it. */
+	/*
+	 * optional: a retransmission timeout. cwnd is one segment after it; loss() was called
+	 * first, or had been called for this flight already.
+	 */
 	void (*timeout)(struct sluice_cc *cc, sluice_usec now);
 	/* optional: the last loss was none; cwnd and ssthresh are restored already. */
 	void (*undo)(struct sluice_cc *cc, sluice_usec now);

@@ -143,13 +143,13 @@ void Connection::enter_recovery(Instant now)
     rec.probe_outstanding = false;
 }
 
-// RFC 5681 3.1 and RFC 6298 5.5: a timeout ends all trust in what is out.
+// RFC 5681 3.1 and RFC 6298 5.5: a timeout ends all trust in what is out. An
+// episode that began before has reduced for this flight, and knows how to undo it.
 void Connection::enter_loss(Instant now)
 {
-    bool fresh = rec.state != RecoveryState::Loss || snd.una >= rec.high;
+    bool fresh = rec.state < RecoveryState::Recovery || snd.una >= rec.high;
     if (fresh && !reduced_already()) {
-        if (rec.state != RecoveryState::Recovery || !rec.undo_valid)
-            save_undo();
+        save_undo();
         cc.ssthresh = cc.ops->loss(&cc, outstanding(), now.us());
     }
     begin_frto(rec.state < RecoveryState::Recovery);

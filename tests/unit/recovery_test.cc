@@ -496,6 +496,39 @@ Test(recovery, dsack_of_an_older_episode_leaves_what_a_probe_reduced)
     cr_assert_eq(peer.socket->info().cwnd, reduced);
 }
 
+namespace
+{
+
+int losses;
+
+uint32_t counted_loss(sluice_cc* cc, uint32_t flight, sluice_usec now)
+{
+    losses++;
+    return sluice_cc_cubic.loss(cc, flight, now);
+}
+
+} // namespace
+
+// The flight was reduced for already, and the window is what fast recovery let through.
+Test(recovery, timeout_in_fast_recovery_reduces_no_further)
+{
+    static sluice_cc_ops ops = sluice_cc_cubic;
+    ops.loss = counted_loss;
+    InFlight peer(true, 30, [](lab::Stack& s) {
+        s.config().initial_window = 30;
+        s.cc = &ops;
+    });
+    peer.acked(0, 1, 6);
+    cr_assert_eq(peer.socket->info().recovery, SLUICE_REC_RECOVERY);
+    uint32_t reduced = peer.socket->info().ssthresh;
+    cr_assert_eq(losses, 1);
+    peer.run(second);
+    cr_assert_geq(peer.stack.counter(SLUICE_CNT_rto_timeouts), 1);
+    cr_assert_eq(peer.socket->info().recovery, SLUICE_REC_LOSS);
+    cr_assert_eq(losses, 1);
+    cr_assert_eq(peer.socket->info().ssthresh, reduced);
+}
+
 // ---- the bits of `recovery` ------------------------------------------------------------
 
 Test(recovery, without_rack_the_worth_of_dupthresh_segments_triggers_it)
