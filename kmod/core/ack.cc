@@ -221,10 +221,12 @@ void Connection::apply_ack(const sluice_segment& seg, Sequence seg_ack, Instant 
     bool dsack = false;
 
     update_send_window(seg, seg_ack);
-    if (snd.wnd > 0 && timers.kind == Timers::Kind::Persist)
-        timers.backoff = 0;
     timers.probes = 0;
-    timers.probes_began.clear();
+    if (snd.wnd > 0) {
+        timers.probes_began.clear(); // not by mere answers: a user timeout goes on
+        if (timers.kind == Timers::Kind::Persist)
+            timers.backoff = 0;
+    }
     if (rec.sack && seg.sack_count)
         dsack = take_sacks(seg, seg_ack, d, now);
     if (advanced) {
@@ -234,6 +236,7 @@ void Connection::apply_ack(const sluice_segment& seg, Sequence seg_ack, Instant 
             timeouts_over(now);
         timers.retransmits = 0;
         timers.retrans_began.clear();
+        timers.probes_began.clear();
         release_acked();
         forget_old_marks();
         if (mtu.size)

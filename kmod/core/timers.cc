@@ -6,8 +6,9 @@
 //   Reordering   RFC 8985 6.3: a hole stayed open for RACK's reordering window.
 //   LossProbe    RFC 8985 7: the tail may be lost; ask with one more segment.
 //   Persist      RFC 9293 3.8.6.1: the peer's window is closed; probe it, for
-//                as long as it answers, or, without a socket, until the
-//                doublings are used up: no peer may keep an orphan for ever.
+//                as long as it answers and no user timeout is over, or,
+//                without a socket, until the doublings are used up: no peer
+//                may keep an orphan for ever.
 //   Cork         a partial segment held by TCP_CORK or MSG_MORE goes after all.
 //   Held         RFC 3168 6.1.2: a mark was echoed at a window of one segment,
 //                so the next goes as if it had waited for a retransmission.
@@ -233,10 +234,11 @@ void Connection::retransmit_timeout(Instant now)
         return;
     count(SLUICE_CNT_rto_timeouts);
     note_timeout(now);
-    // A peer that closed its window but still answers is alive.
+    // A peer that closed its window but still answers is alive, for as long as
+    // no user timeout says otherwise.
     bool peer_blocks =
         !orphaned && snd.wnd == 0 && now - timers.last_receive < Duration(config->rto_max);
-    if (!peer_blocks && gave_up(now)) {
+    if ((!peer_blocks || set.user_timeout_ms) && gave_up(now)) {
         count(SLUICE_CNT_give_ups);
         fail(error::timed_out);
         return;

@@ -96,6 +96,76 @@ Test(window, unanswered_probes_give_up)
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_probe_give_ups), 1);
 }
 
+namespace
+{
+
+// Seconds until the machine gives up, while each of its segments is answered.
+uint64_t answered_until_closed(Scripted& peer)
+{
+    uint64_t begin = peer.sim.now();
+    peer.sent.clear();
+    while (!peer.socket->closed && peer.sim.now() - begin < 100 * second) {
+        peer.run(10000);
+        if (peer.socket->closed || peer.sent.empty())
+            continue;
+        peer.ack();
+        peer.sent.clear();
+    }
+    return (peer.sim.now() - begin) / second;
+}
+
+} // namespace
+
+// tcp(7), TCP_USER_TIMEOUT: that the peer answers doesn't count while its window is closed.
+Test(window, user_timeout_ends_a_closed_window_that_is_answered)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.socket->set(SLUICE_OPTION_USER_TIMEOUT, 10 * second);
+    peer.window = 0;
+    peer.ack();
+    peer.socket->write(pattern(5000));
+    uint64_t took = answered_until_closed(peer);
+    cr_assert(took >= 10 && took <= 15, "%lu s", took);
+    cr_assert_eq(peer.socket->error, 110);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_probe_give_ups), 1);
+}
+
+Test(window, user_timeout_ends_a_window_that_shrank_under_data)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.socket->set(SLUICE_OPTION_USER_TIMEOUT, 10 * second);
+    peer.socket->write(pattern(5000));
+    peer.rcv -= 5000;
+    peer.follow = false;
+    peer.window = 0;
+    peer.ack();
+    uint64_t took = answered_until_closed(peer);
+    cr_assert(took >= 10 && took <= 15, "%lu s", took);
+    cr_assert_eq(peer.socket->error, 110);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_give_ups), 1);
+}
+
+Test(window, user_timeout_begins_anew_when_the_window_opens)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.socket->set(SLUICE_OPTION_USER_TIMEOUT, 10 * second);
+    peer.socket->write(pattern(100000));
+    for (int i = 0; i < 10; i++) {
+        peer.window = 0;
+        peer.ack();
+        peer.run(2 * second);
+        peer.window = 1000;
+        peer.ack();
+        peer.run(second);
+        peer.ack();
+    }
+    cr_assert_geq(peer.stack.counter(SLUICE_CNT_window_probes), 10);
+    cr_assert_neq(peer.socket->state(), SLUICE_CLOSED);
+}
+
 Test(window, small_opening_is_not_advertised)
 {
     Scripted peer;
