@@ -492,6 +492,8 @@ struct Connection {
     void persist_timeout(Instant now);
     void keepalive_timeout(Instant now);
     void arm_keepalive(Instant now);
+    Instant user_timeout_cuts(Instant when, Instant began) const;
+    bool user_timeout_over(Instant began, Instant now) const;
     bool gave_up(Instant now) const;
     Instant next_deadline() const;
     void send_probe(Instant now);

@@ -75,6 +75,19 @@ Instant Connection::next_deadline() const
     return next;
 }
 
+// A doubled interval ends when the user timeout does, if that is earlier.
+Instant Connection::user_timeout_cuts(Instant when, Instant began) const
+{
+    if (!set.user_timeout_ms || !began)
+        return when;
+    return least(when, began + Duration(set.user_timeout_ms * 1000ull));
+}
+
+bool Connection::user_timeout_over(Instant began, Instant now) const
+{
+    return set.user_timeout_ms && began && now - began >= Duration(set.user_timeout_ms * 1000ull);
+}
+
 // Something is in flight: a loss probe first where that makes sense, else RTO.
 void Connection::arm_retransmit(Instant now)
 {
@@ -96,7 +109,7 @@ void Connection::arm_retransmit(Instant now)
         arm_send(Timers::Kind::LossProbe, now + least(wait, timeout));
         return;
     }
-    arm_send(Timers::Kind::Retransmit, now + timeout);
+    arm_send(Timers::Kind::Retransmit, user_timeout_cuts(now + timeout, timers.retrans_began));
 }
 
 void Connection::arm_after_output(Instant now)
@@ -121,7 +134,7 @@ void Connection::arm_after_output(Instant now)
     else if (held_back)
         arm_send(Timers::Kind::Cork, now + cork_limit);
     else
-        arm_send(Timers::Kind::Persist, now + backed_off());
+        arm_send(Timers::Kind::Persist, user_timeout_cuts(now + backed_off(), timers.probes_began));
 }
 
 // As Linux: the count of doublings stands for the time that so many of the
@@ -129,9 +142,8 @@ void Connection::arm_after_output(Instant now)
 // for itself. A lower rto_min is for short paths, not for less patience.
 bool Connection::gave_up(Instant now) const
 {
-    Duration since = now - timers.retrans_began;
     if (set.user_timeout_ms)
-        return timers.retrans_began && since >= Duration(set.user_timeout_ms * 1000ull);
+        return user_timeout_over(timers.retrans_began, now);
     if (orphaned && timers.retransmits >= config->orphan_retries)
         return true;
     if (!timers.retrans_began)
@@ -141,7 +153,7 @@ bool Connection::gave_up(Instant now) const
         total += step;
         step = least(step * 2, config->rto_max);
     }
-    return since >= Duration(total);
+    return now - timers.retrans_began >= Duration(total);
 }
 
 void Connection::time_passed(Instant now)
@@ -200,9 +212,7 @@ void Connection::handshake_timeout(Instant now)
 {
     uint64_t most = state == State::SynSent ? (set.syn_count ? set.syn_count : config->syn_retries)
                                             : config->synack_retries;
-    bool user_timeout = set.user_timeout_ms &&
-                        now - timers.retrans_began >= Duration(set.user_timeout_ms * 1000ull);
-    if (timers.retransmits >= most || user_timeout) {
+    if (timers.retransmits >= most || user_timeout_over(timers.retrans_began, now)) {
         count(SLUICE_CNT_attempt_fails);
         count(SLUICE_CNT_give_ups);
         fail(error::timed_out);
@@ -220,8 +230,9 @@ void Connection::handshake_timeout(Instant now)
     fast_open_lost();
     send_syn(nullptr, now);
     uint8_t shift = least<uint8_t>(timers.backoff, 20);
-    arm_send(Timers::Kind::Retransmit, now + least(Duration(config->rto_initial) * (1ull << shift),
-                                                   Duration(config->rto_max)));
+    Duration timeout =
+        least(Duration(config->rto_initial) * (1ull << shift), Duration(config->rto_max));
+    arm_send(Timers::Kind::Retransmit, user_timeout_cuts(now + timeout, timers.retrans_began));
 }
 
 void Connection::retransmit_timeout(Instant now)
@@ -337,9 +348,7 @@ void Connection::persist_timeout(Instant now)
     uint64_t most = orphaned ? config->orphan_retries : config->retries2;
     bool abandoned =
         orphaned && timers.backoff >= most && backed_off() >= Duration(config->rto_max);
-    bool user_timeout = set.user_timeout_ms && timers.probes_began &&
-                        now - timers.probes_began >= Duration(set.user_timeout_ms * 1000ull);
-    if (timers.probes >= most || abandoned || user_timeout) {
+    if (timers.probes >= most || abandoned || user_timeout_over(timers.probes_began, now)) {
         count(SLUICE_CNT_probe_give_ups);
         fail(error::timed_out);
         return;

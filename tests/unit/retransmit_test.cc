@@ -79,6 +79,51 @@ Test(retransmit, user_timeout_gives_up_sooner)
     cr_assert_lt(peer.sim.now() - begin, 15 * second);
 }
 
+// Not only when a timeout that had doubled comes to its end (RFC 5482 3).
+Test(retransmit, user_timeout_is_kept_to_the_second)
+{
+    Scripted peer;
+    peer.open_passive();
+    peer.socket->set(SLUICE_OPTION_USER_TIMEOUT, 30 * second);
+    peer.socket->write(pattern(100));
+    cr_assert(peer.sim.run_until([&] { return peer.data_segments() == 2; }, 2 * second));
+    uint64_t begin = peer.sim.now();
+    cr_assert(peer.sim.run_until([&] { return peer.socket->closed; }, 100 * second));
+    uint64_t took = peer.sim.now() - begin;
+    cr_assert(took >= 30 * second && took < 31 * second, "%lu us", took);
+    cr_assert_eq(peer.socket->error, 110);
+}
+
+Test(retransmit, user_timeout_of_a_handshake_is_kept_to_the_second)
+{
+    Scripted peer;
+    peer.nxt = peer.isn;
+    peer.socket = &peer.stack.socket();
+    peer.socket->set(SLUICE_OPTION_USER_TIMEOUT, 10 * second);
+    uint64_t begin = peer.sim.now();
+    peer.socket->connect(9);
+    cr_assert(peer.sim.run_until([&] { return peer.socket->closed; }, 100 * second));
+    uint64_t took = peer.sim.now() - begin;
+    cr_assert(took >= 10 * second && took < 11 * second, "%lu us", took);
+    cr_assert_eq(peer.socket->error, 110);
+}
+
+// An interval cut short by it brings no retransmission.
+Test(retransmit, user_timeout_sends_nothing_more_often)
+{
+    size_t with = 0, without = 0;
+    for (size_t* n : {&with, &without}) {
+        Scripted peer;
+        peer.open_passive();
+        if (n == &with)
+            peer.socket->set(SLUICE_OPTION_USER_TIMEOUT, 30 * second);
+        peer.socket->write(pattern(100));
+        peer.run(31 * second);
+        *n = peer.data_segments();
+    }
+    cr_assert_eq(with, without, "%zu, not %zu", with, without);
+}
+
 Test(retransmit, window_falls_to_one_segment_and_grows_again)
 {
     lab::Pair p(3, {.delay = 10000});
