@@ -342,6 +342,7 @@ struct Connection {
     uint32_t outstanding() const { return snd.nxt - snd.una; }
     uint32_t in_flight() const;
     uint32_t usual_segment() const;
+    bool limit_duplicate_acks();     // true: there were too many
     bool detect_losses(Instant now); // true: something is newly lost
     Duration reordering_window() const;
     void widen_reordering_window();

@@ -30,6 +30,20 @@ uint32_t Connection::in_flight() const
                                        : flight - static_cast<uint32_t>(arrived);
 }
 
+// A duplicate ACK says that a segment arrived, and no more than is out can have,
+// what is lost left out: else they would add up to a window without end.
+bool Connection::limit_duplicate_acks()
+{
+    uint32_t usual = usual_segment();
+    uint32_t lost = greatest(board.lost(), usual);
+    uint32_t out = outstanding();
+    uint32_t most = out > lost ? (out - lost + usual - 1) / usual : 0;
+    if (rec.duplicate_acks <= most)
+        return false;
+    rec.duplicate_acks = most;
+    return true;
+}
+
 // RFC 8985 6.2.4: how long to wait before a hole counts as loss.
 Duration Connection::reordering_window() const
 {
@@ -256,11 +270,16 @@ void Connection::recover(const Delivery& d, bool advanced, bool duplicate, Insta
 {
     if (duplicate) {
         rec.duplicate_acks++;
+        if (limit_duplicate_acks()) {
+            count(SLUICE_CNT_duplicate_acks_ignored);
+            return;
+        }
     } else if (!rec.sack && advanced) {
         uint32_t segments = d.bytes / usual_segment();
         rec.duplicate_acks -= least(rec.duplicate_acks, greatest(segments, 1u) - 1);
         if (rec.state < RecoveryState::Recovery)
             rec.duplicate_acks = 0;
+        limit_duplicate_acks();
     }
     if (rec.frto != Frto::Off && timeout_was_spurious(d, advanced, duplicate, now))
         return;
