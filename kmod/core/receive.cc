@@ -46,12 +46,15 @@ bool Connection::keep_payload(sluice_segment& seg, Sequence start, Sequence end)
         return false;
     }
     Sequence kept = start;
+    uint32_t unknown = 0;
     bool failed = false;
     held.for_each_gap(start, end, [&](Sequence from, Sequence to) {
         failed = !sluice_host_deliver(handle(), &seg, from - first, to - from, from.value(),
                                       from == rcv.nxt);
-        if (!failed)
+        if (!failed) {
             kept = to;
+            unknown += to - from;
+        }
         return !failed;
     });
     if (failed) {
@@ -61,6 +64,8 @@ bool Connection::keep_payload(sluice_segment& seg, Sequence start, Sequence end)
     } else {
         kept = end;
     }
+    if (uint32_t known = kept - start - unknown)
+        count(SLUICE_CNT_duplicate_data, known);
     if (!in_order) {
         held.add(start, kept);
         count(SLUICE_CNT_out_of_order);
