@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Peers that mean harm, inside the VM: floods of SYNs, windows that stay shut,
 # readers that take a byte at a time. Those who mean none must be served.
+import contextlib
 import os
-import resource
 import socket
 import struct
 import sys
@@ -12,9 +12,10 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from network import Link, connections, counter, counters, inside, sluice, states, tune  # noqa: E402
 from network import run as command  # noqa: E402
-from runner import check, equal, run, test, until  # noqa: E402
-from segment import SYN, build, packed  # noqa: E402
-from traffic import V4, V6, Stream, exchange, finish, joined, settle  # noqa: E402
+from peer import Peers  # noqa: E402
+from runner import check, equal, run, test, until, within  # noqa: E402
+from segment import SYN, build  # noqa: E402
+from traffic import V4, V6, abort, exchange, joined, settle  # noqa: E402
 from transport import Transport, error_of  # noqa: E402
 
 KERNEL4 = Transport("tcp4", socket.AF_INET, 0, Link.V4, "0.0.0.0")
@@ -45,34 +46,16 @@ KERNELS = (Sides("kernel-v4", KERNEL4, KERNEL4, 6), Sides("kernel-v6", KERNEL6, 
 
 # ---- floods of SYNs ------------------------------------------------------------------
 
-def stranger(sides, number):
-    """An address that is nobody's, behind the near end."""
-    return f"fd09::{number + 1:x}" if sides.v6 else f"10.9.{number // 250}.{number % 250 + 1}"
-
-
-def ip_header(sides, source, length):
-    if sides.v6:
-        return struct.pack("!IHBB", 6 << 28, length, sides.wire, 64) + packed(source) + packed(sides.host)
-    return struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 0, 0, 64, sides.wire, 0) + packed(source) + \
-        packed(sides.host)
-
-
-class Flood:
+class Flood(Peers):
     """SYNs that nobody stands behind; the answers end at the near end."""
 
     def __init__(self, sides):
-        self.sides = sides
-        with inside(Link.NEAR):
-            family = socket.AF_INET6 if sides.v6 else socket.AF_INET
-            self.raw = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
-        command("ip", "route", "add", "fd09::/64" if sides.v6 else "10.9.0.0/16", "via",
-                "fd00::1" if sides.v6 else "10.1.0.1", namespace=Link.FAR)
+        super().__init__(sides.host, sides.wire)
 
     def syn(self, number, port):
-        source = stranger(self.sides, number)
-        segment = build(source, 1024 + number, port, seq=number * 7919, flags=SYN, peer=self.sides.host,
-                        options=b"\2\4\5\xb4")
-        self.raw.sendto(ip_header(self.sides, source, len(segment)) + segment, (self.sides.host, 0))
+        source = self.address(number)
+        self.send(source, build(source, 1024 + number, port, seq=number * 7919, flags=SYN, peer=self.host,
+                                options=b"\2\4\5\xb4"))
 
 
 def half_open(namespace):
@@ -101,7 +84,7 @@ def syn_flood_leaves_true_clients_in(sides):
         equal(counter("cookies_received", Link.FAR), 5)
         equal(counter("half_open_overflows", Link.FAR), 0)
         listener.close()
-        flood.raw.close()
+        flood.close()
 
 
 @test(*SIDES)
@@ -124,7 +107,7 @@ def without_cookies_a_flood_keeps_clients_out(sides):
             equal(error, "ETIMEDOUT", counters(Link.FAR))
         equal(counter("cookies_sent", Link.FAR), 0)
         listener.close()
-        flood.raw.close()
+        flood.close()
 
 
 def answers_to_strangers(sides, port):
@@ -187,9 +170,9 @@ def acks_without_a_cookie_are_reset(sides):
         flood.syn(0, port)
         until(lambda: counter("cookies_sent", Link.FAR) == 1)
         for number in range(200):
-            source = stranger(sides, number)
-            segment = build(source, 1024 + number, port, seq=number, ack=number * 104729, flags=16, peer=sides.host)
-            flood.raw.sendto(ip_header(sides, source, len(segment)) + segment, (sides.host, 0))
+            source = flood.address(number)
+            flood.send(source, build(source, 1024 + number, port, seq=number, ack=number * 104729, flags=16,
+                                     peer=sides.host))
         if sides.wire == 253:   # of real TCP's, what holds no cookie is the kernel's
             until(lambda: [counter(name, Link.FAR) for name in ("cookies_failed", "resets_out")] == [200, 200],
                   text=lambda: counters(Link.FAR))
@@ -197,34 +180,124 @@ def acks_without_a_cookie_are_reset(sides):
         client, server = sides.connected(listener)
         exchange(client, server, 1000)
         listener.close()
-        flood.raw.close()
+        flood.close()
 
 
 # ---- windows that stay shut, and readers of a byte --------------------------------------
 
-@test(V4, V6)
-def shut_windows_hold_nobody_else_up(t):
-    """Peers that ask for much and read nothing (sockstress)."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
-    with Link():
-        sluice("set", "max_orphans", "50", namespace=Link.FAR)
-        pairs = [joined(t, lambda sock: sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096))
-                 for _ in range(100)]
-        for _, server in pairs:
-            server.setblocking(False)
-            while not error_of(server.send, b"x" * 65536):
-                pass
-        good = [joined(t) for _ in range(4)]
-        streams = [Stream(i, server, client, 2 << 20) for i, (client, server) in enumerate(good)]
-        finish(streams)
-        check(counter("window_probes", Link.FAR) > 0 or states(Link.FAR)["ESTAB"] >= 100)
-        # The server has enough of them: what nobody reads can't hold memory for ever.
-        for _, server in pairs:
-            server.close()
-        until(lambda: counter("orphans_killed", Link.FAR) >= 50, 20, lambda: counters(Link.FAR))
-        for sock in [client for client, _ in pairs] + [sock for pair in good for sock in pair]:
+def fill(sock):
+    """Until its buffer is full: how many bytes that took."""
+    sock.setblocking(False)
+    taken = 0
+    while True:
+        try:
+            taken += sock.send(b"x" * 65536)
+        except BlockingIOError:
+            return taken
+
+
+def send_buffer(sock):
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+
+
+def serve(sides, listener):
+    """A client that means no harm."""
+    client, server = sides.connected(listener)
+    exchange(client, server, 300000)
+
+
+@test(*SIDES)
+def shut_windows_hold_nobody_else_up(sides):
+    """Peers that ask for much and read nothing (sockstress), but answer whatever asks whether they are there."""
+    count, orphans = 24, 6
+    with Link(), Peers(sides.host, sides.wire) as peers:
+        for name, value in (("max_orphans", orphans), ("orphan_retries", 3), ("rto_max", "1s")):
+            sluice("set", name, str(value), namespace=Link.FAR)
+        listener = far_listener(sides, backlog=count)
+        hostile, socks = [peers.peer(number, sides.server.port_of(listener)) for number in range(count)], []
+        for peer in hostile:
+            peer.connect(window=0)
+            socks.append(sides.server.accept(listener))
+        taken, room = [fill(sock) for sock in socks], [send_buffer(sock) for sock in socks]
+        # What is in the last piece of memory may stand over.
+        check(all(size < most + 32768 for size, most in zip(taken, room)), f"{taken} bytes in {room}")
+        probed = set()
+        while len(probed) < count:
+            peer = peers.take()
+            check(not peer.came.pop().payload, "sent into a window of zero")
+            peer.say()
+            probed.add(peer)
+        check(counter("window_probes", Link.FAR) >= count, counters(Link.FAR))
+        serve(sides, listener)
+        equal([fill(sock) for sock in socks], [0] * count, "more bytes taken")
+        equal([send_buffer(sock) for sock in socks], room, "send buffers")
+        # The server has had enough of them. Few may stay, and those not for long.
+        for sock in socks:
             sock.close()
-        settle(60)
+        equal(counter("orphans_killed", Link.FAR), count - orphans)
+        equal(states(Link.FAR)["FIN-WAIT-1"], orphans)
+        while counter("probe_give_ups", Link.FAR) < orphans:
+            with contextlib.suppress(TimeoutError):
+                peers.take(0.2).say()
+        equal(sum(states(Link.FAR)[state] for state in ("ESTAB", "FIN-WAIT-1")), 0, states(Link.FAR))
+        serve(sides, listener)
+        listener.close()
+
+
+@test(*SIDES)
+def windows_of_a_byte_get_a_byte_now_and_then(sides):
+    """Each byte is acknowledged at once, and one more allowed: that must not set the pace."""
+    count = 20
+    with Link(), Peers(sides.host, sides.wire) as peers:
+        listener = far_listener(sides, backlog=count)
+        hostile, socks = [peers.peer(number, sides.server.port_of(listener)) for number in range(count)], []
+        for peer in hostile:
+            peer.connect(window=1)
+            socks.append(sides.server.accept(listener))
+        room = [send_buffer(sock) for sock in socks]
+        for sock in socks:
+            fill(sock)
+        begin, got = time.monotonic(), {peer: 0 for peer in hostile}
+        while min(got.values()) < 3:
+            peer = peers.take()
+            segment = peer.came.pop()
+            check(len(segment.payload) <= 1, "more than the window allows")
+            if segment.payload and segment.seq == peer.ack:
+                equal(segment.payload, b"x")
+                peer.ack += 1
+                got[peer] += 1
+            peer.say()
+        # Not before the timer of RFC 9293 3.8.6.2.1 each time, which never is below a fifth of a second.
+        most = 5 * (time.monotonic() - begin) + 1
+        check(max(got.values()) <= most, f"{max(got.values())} bytes, not {most}")
+        serve(sides, listener)
+        # What autotuning gives to any connection's first window, and no more.
+        check(all(send_buffer(sock) <= 2 * most for sock, most in zip(socks, room)), "send buffers grew")
+        abort(*socks)
+        listener.close()
+
+
+@test(*SIDES)
+def windows_that_open_by_a_byte_are_not_followed(sides):
+    """RFC 9293 3.8.6.2.1, of a peer that keeps to no such rule itself: half of the largest window, or nothing."""
+    with Link(), Peers(sides.host, sides.wire) as peers:
+        listener = far_listener(sides)
+        peer = peers.peer(0, sides.server.port_of(listener), options=struct.pack("!BBH", 2, 4, 1400))
+        peer.connect(window=2000)
+        server = sides.server.accept(listener)
+        fill(server)
+        equal(len(peer.hear(lambda segment: segment.payload).payload), 1400)
+        peer.ack += 1400
+        with within(0.2):
+            for peer.window in range(0, 1000, 9):
+                peer.say()
+            sent = counter("bytes_out", Link.FAR)
+        equal(sent, 1400, "bytes sent")
+        peer.window = 1000
+        peer.say()
+        equal(len(peer.hear(lambda segment: segment.payload).payload), 1000)
+        abort(server)
+        listener.close()
 
 
 @test(V4, V6)
