@@ -12,6 +12,7 @@ bool Connection::acknowledgment(const sluice_segment& seg, Instant now)
 {
     Sequence seg_ack(seg.ack);
     if (state == State::SynReceived && fast.early && seg_ack >= snd.una && seg_ack <= snd.nxt) {
+        note_timestamp(seg, now);
         early_established(seg, now);
         if (snd.fin_queued)
             change(State::FinWait1);
@@ -26,6 +27,7 @@ bool Connection::acknowledgment(const sluice_segment& seg, Instant now)
             send_control(SLUICE_RST, seg_ack, now);
             return false;
         }
+        note_timestamp(seg, now);
         snd.wnd = snd.max_wnd = seg.window << snd.wscale;
         snd.wl1 = Sequence(seg.seq);
         snd.wl2 = seg_ack;
@@ -45,6 +47,7 @@ bool Connection::acknowledgment(const sluice_segment& seg, Instant now)
     }
     if (seg_ack < snd.una) {
         if (not_too_old(seg_ack)) {
+            note_timestamp(seg, now);
             overtaken_ack(seg, seg_ack, now);
             return true;
         }
@@ -52,6 +55,7 @@ bool Connection::acknowledgment(const sluice_segment& seg, Instant now)
         challenge_ack(now);
         return false;
     }
+    note_timestamp(seg, now);
     apply_ack(seg, seg_ack, now);
     return true;
 }

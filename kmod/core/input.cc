@@ -56,8 +56,12 @@ bool Connection::reordered_ack(const sluice_segment& seg) const
 // TS.Recent (RFC 7323 4.3), except from payload that is wholly old: a
 // retransmission that overtook what was sent before it would make PAWS reject
 // all of that. An older value gets here only where PAWS no longer trusts TS.Recent.
+// Nor from what acknowledges nonsense (RFC 5961 5): one guess of a sequence number
+// would have PAWS reject the peer from then on.
 void Connection::note_timestamp(const sluice_segment& seg, Instant now)
 {
+    if (!ts.on || !seg.has_timestamp)
+        return;
     bool old = seg.length && Sequence(seg.seq) + seg.length <= rcv.nxt;
     if (old || Sequence(seg.seq) > rcv.wup)
         return;
@@ -178,8 +182,6 @@ void Connection::segment_synchronized(sluice_segment& seg, Instant now)
     }
     timers.last_receive = now;
     timers.keepalive_probes = 0;
-    if (ts.on && seg.has_timestamp)
-        note_timestamp(seg, now);
     if (!acknowledgment(seg, now) || state == State::Closed)
         return;
     if (seg.flags & SLUICE_URG) [[unlikely]]

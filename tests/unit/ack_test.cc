@@ -137,6 +137,26 @@ Test(paws, overtaking_retransmission_does_not_reject_what_it_overtook)
     cr_assert_eq(peer.socket->readable(), 200);
 }
 
+// RFC 5961 5: who guesses a sequence number, but no acknowledgment, must not make
+// PAWS reject the peer.
+Test(paws, unacceptable_acknowledgment_does_not_move_the_clock)
+{
+    Scripted peer;
+    peer.timestamps = true;
+    peer.open_passive();
+    for (int32_t ack : {1, 1 << 30, -(1 << 30)}) {
+        HeaderFields forged = peer.fields(SLUICE_ACK);
+        forged.ack += static_cast<uint32_t>(ack);
+        forged.ts_value += 1 << 30;
+        peer.raw(forged, pattern(10));
+    }
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_future_ack), 2);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_old_ack), 1);
+    peer.send(SLUICE_ACK, pattern(100));
+    cr_assert_eq(peer.socket->readable(), 100);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_paws_rejected), 0);
+}
+
 // RFC 7323 5.5: what was seen 24 days ago is no measure any more, and gives way.
 Test(paws, after_24_days_timestamps_begin_anew)
 {
