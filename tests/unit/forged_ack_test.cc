@@ -83,7 +83,8 @@ Test(forged_ack, of_what_was_never_sent_changes_nothing)
         peer.send(SLUICE_ACK, {}, 0, 10 * static_cast<int32_t>(peer.mss_now) + 1 + i * 1000);
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_future_ack), 100);
     cr_assert_eq(peer.bytes(), 0);
-    cr_assert_eq(peer.socket->sent_bytes.size(), size_t{32 << 20}, "some was taken for acknowledged");
+    cr_assert_eq(peer.socket->sent_bytes.size(), size_t{32 << 20},
+                 "some was taken for acknowledged");
     cr_assert_eq(peer.socket->info().cwnd, 10 * peer.mss_now);
     cr_assert_eq(peer.socket->state(), SLUICE_ESTABLISHED);
 }
