@@ -6,7 +6,9 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
+#include <linux/tcp.h>
 #include <net/icmp.h>
+#include <net/inet_timewait_sock.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/ndisc.h>
@@ -68,6 +70,23 @@ static bool time_wait_cedes(struct sk_buff *skb, int offset, struct sluice_flow 
 	       sluice_time_wait_cedes(container_of(flow, struct sluice_time_wait_sock, flow), &syn);
 }
 
+/* A SYN that may reuse the pair of a TIME_WAIT that kernel TCP has (RFC 6191). */
+static bool kernel_time_wait_cedes(const struct sk_buff *skb, int offset)
+{
+	const struct tcp_timewait_sock *tw = tcp_twsk(skb->sk);
+	sluice_usec now = sluice_now();
+	struct sluice_time_wait core = {
+		.rcv_nxt = tw->tw_rcv_nxt,
+		.timestamp_ok = READ_ONCE(tw->tw_ts_recent_stamp),
+		.ts_recent = READ_ONCE(tw->tw_ts_recent),
+		.ts_recent_at = now,
+	};
+	struct sluice_segment syn;
+
+	return inet_twsk(skb->sk)->tw_substate == TCP_TIME_WAIT && parse(skb, offset, &syn) &&
+	       sluice_time_wait_reusable(&core, &syn, now);
+}
+
 /*
  * Is one of ours behind this pair, or would its SYN find a listener? Anything
  * else may belong to a connection that kernel TCP has on the listener's port.
@@ -90,8 +109,21 @@ static bool is_ours(struct sk_buff *skb, int offset, int ifindex,
 	listener = sluice_listener_find(key, ifindex, NULL, 0);
 	if (flow)
 		return listener || !th->syn || !time_wait_cedes(skb, offset, flow);
-	return listener && (th->syn || (sluice_listen_expects_cookies(listener) &&
-					holds_cookie(skb, offset, key)));
+	if (!listener)
+		return false;
+	if (th->syn)
+		return !skb->sk || kernel_time_wait_cedes(skb, offset);
+	return sluice_listen_expects_cookies(listener) && holds_cookie(skb, offset, key);
+}
+
+/*
+ * Early demultiplexing, or a transparent proxy, found this of kernel TCP's. Its
+ * TIME_WAIT of a pair is no claim: ours may have followed on the port, and the
+ * pair may be in use again.
+ */
+static bool is_claimed(const struct sk_buff *skb)
+{
+	return skb->sk && skb->sk->sk_state != TCP_TIME_WAIT;
 }
 
 static bool is_ours_v4(struct sk_buff *skb, const struct net *net)
@@ -149,6 +181,7 @@ static void deliver(struct sk_buff *skb, unsigned int offset, u16 family)
 	}
 	skb_postpull_rcsum(skb, skb_network_header(skb), offset);
 	nf_reset_ct(skb);
+	skb_orphan(skb);	/* a TIME_WAIT of the kernel's */
 	sluice_receive_real_tcp(skb);
 }
 
@@ -263,7 +296,7 @@ static unsigned int hook_v4(void *unused, struct sk_buff *skb, const struct nf_h
 
 	if (ip_hdr(skb)->protocol == IPPROTO_ICMP)
 		look_at_icmp_v4(skb, net);
-	if (ip_hdr(skb)->protocol != IPPROTO_TCP || skb->sk || !is_ours_v4(skb, net))
+	if (ip_hdr(skb)->protocol != IPPROTO_TCP || is_claimed(skb) || !is_ours_v4(skb, net))
 		return NF_ACCEPT;
 	if (pass_later_hooks(skb, state,
 			     rcu_dereference(net->nf.hooks_ipv4[NF_INET_LOCAL_IN]), hook_v4))
@@ -286,7 +319,7 @@ static unsigned int hook_v6(void *unused, struct sk_buff *skb, const struct nf_h
 		return NF_ACCEPT;
 	if (protocol == IPPROTO_ICMPV6)
 		look_at_icmp_v6(skb, offset);
-	if (protocol != IPPROTO_TCP || skb->sk || !is_ours_v6(skb, net, offset))
+	if (protocol != IPPROTO_TCP || is_claimed(skb) || !is_ours_v6(skb, net, offset))
 		return NF_ACCEPT;
 	if (pass_later_hooks(skb, state,
 			     rcu_dereference(net->nf.hooks_ipv6[NF_INET_LOCAL_IN]), hook_v6))

@@ -3,29 +3,17 @@
 # The module comes and goes, inside the VM: what refuses it, what keeps it,
 # what is left of it. Each test begins with the module loaded and ends so.
 import contextlib
-import ctypes
 import os
-import signal
 import socket
 import sys
-import threading
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import netlink  # noqa: E402
-from network import (Link, connections, inside, insmod, kernel_word, refused, rmmod, sluice, states)  # noqa: E402
+from network import (Link, connections, delete, inside, insmod, kernel_word, refused, rmmod, sluice, states)  # noqa: E402
 from network import run as command  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
-from traffic import V4, V6, exchange, joined  # noqa: E402
+from traffic import V4, V6, exchange, joined, swallow, traffic  # noqa: E402
 from transport import AF_SLUICE, SLUICE4, SLUICE6, call, error_of, libc  # noqa: E402
-
-SYS_DELETE_MODULE = 176     # x86-64
-
-
-def delete():
-    """errno's name, or None, of one try to remove the module."""
-    return error_of(call, libc.syscall, SYS_DELETE_MODULE, b"sluice", ctypes.c_uint(os.O_NONBLOCK))
-
 
 def unload(patience=20):
     done = rmmod(patience)
@@ -147,37 +135,6 @@ def another_family_number_serves_as_well():
 
 
 # ---- under traffic -------------------------------------------------------------------
-
-def swallow(sock):
-    while sock.recv(1 << 18):
-        pass
-
-
-def pump(client, server):
-    threading.Thread(target=swallow, args=(server,), daemon=True).start()
-    while True:
-        client.send(b"x" * 65536)
-        time.sleep(0.001)
-
-
-@contextlib.contextmanager
-def traffic(*makers):
-    """Processes that send until they are killed."""
-    pids = []
-    try:
-        for make in makers:
-            pids.append(os.fork())
-            if pids[-1] == 0:
-                try:
-                    pump(*make())
-                finally:
-                    os._exit(1)
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-
 
 def bytes_in():
     return netlink.counters(netlink.generic_family("sluice"))["bytes_in"]

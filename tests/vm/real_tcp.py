@@ -8,16 +8,19 @@ import select
 import socket
 import struct
 import sys
+import termios
 import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from mix import (BOTH_OURS, FROM_KERNEL4, FROM_KERNEL6, KERNEL4, KERNEL6, MIXED, OURS4, OURS6, TO_KERNEL4,  # noqa: E402
-                 TO_KERNEL6)
-from network import Link, beyond, counter, inside, insmod, kernel_word, rmmod, sluice, tune  # noqa: E402
+                 TO_KERNEL6, Mix)
+from network import Link, beyond, counter, counters, delete, inside, insmod, kernel_word, rmmod, sluice, tune  # noqa: E402
 from network import run as command  # noqa: E402
+from peer import Peers  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
-from segment import ACK, PSH, Wire, build  # noqa: E402
-from traffic import V4, V6, abort, exchange  # noqa: E402
+from segment import ACK, FIN, PSH, RST, SYN, Wire, build  # noqa: E402
+from traffic import V4, V6, abort, exchange, traffic  # noqa: E402
 from transport import REAL4, REAL6, SLUICE4, TCP4, TCP6, error_of, ports  # noqa: E402
 
 OPTIONS = ("timestamps", "sack", "window_scaling")
@@ -45,22 +48,31 @@ def bad_link(mix):
 
 @test(*MIXED)
 def small_mtu(mix):
+    """Of IPv6 the least that there is; of IPv4 what each host must take, and less."""
     with Link() as link:
-        link.mtu(1280 if mix.server.host == Link.V6 else 576)
-        client, server = mix.joined()
-        exchange(client, server, 500000)
+        for size in (1280,) if mix.server.host == Link.V6 else (576, 296):
+            link.mtu(size)
+            client, server = mix.joined()
+            exchange(client, server, 300000)
 
 
 @test(*MIXED)
 def every_option_off(mix):
-    """One after the other on one side, then all on both: a bare header must do, too."""
+    """Each alone, on our side and on both, then all: a bare header must do, too."""
     with Link() as link:
-        link.netem("delay", "1ms", "loss", "1%")
+        link.netem("delay", "1ms", "loss", "3%")
+        ours = Link.NEAR if is_ours(mix.client) else Link.FAR
         for name in OPTIONS:
-            for ns in (Link.NEAR, Link.FAR):
-                sluice("set", name, "0", namespace=ns)
+            sluice("set", name, "0", namespace=ours)
             client, server = mix.joined()
-            exchange(client, server, 100000)
+            exchange(client, server, 40000)
+            sluice("set", name, "default", namespace=ours)
+            for ns in (Link.NEAR, Link.FAR):
+                tune(ns, **{f"tcp_{name}": 0})
+            client, server = mix.joined()
+            exchange(client, server, 40000)
+            for ns in (Link.NEAR, Link.FAR):
+                tune(ns, **{f"tcp_{name}": 1})
         for ns in (Link.NEAR, Link.FAR):
             tune(ns, **{f"tcp_{name}": 0 for name in OPTIONS})
         client, server = mix.joined()
@@ -430,6 +442,13 @@ def ecn_leaves_the_type_of_service(mix):
 
 # ---- beside kernel TCP ----------------------------------------------------------------
 
+class Way:
+    """Who comes first, and who second."""
+
+    def __init__(self, name, first, second):
+        self.name, self.first, self.second = name, first, second
+
+
 @test()
 def side_by_side():
     """Both stacks serve and connect in one namespace, on one device, at once."""
@@ -444,11 +463,57 @@ def side_by_side():
         equal(server.recv(10), b"%d" % number)
 
 
-class Way:
-    """Who comes first, and who second."""
+def program(t, own, others, taken, start, rounds=30):
+    """Serves the ports `own`, calls those and `others`, and finds `taken` taken; a process of its own."""
+    if pid := os.fork():
+        return pid
+    status = 1
+    try:
+        listeners = {port: t.listener(port=port) for port in own}
+        os.write(start[1], b"x")            # to each other:
+        while struct.unpack("=i", fcntl.ioctl(start[0], termios.FIONREAD, bytes(4)))[0] < 2:
+            time.sleep(0.01)                # both serve
+        sock = t.socket()
+        for port in taken:
+            equal(error_of(t.bind, sock, port), "EADDRINUSE")
+        answering = threading.Thread(target=echo, args=(t, list(listeners.values()) * rounds * 2))
+        answering.start()
+        for number in range(rounds):
+            for port in (*own, *others):
+                client, data = t.socket(), os.urandom(2000 + number)
+                t.connect(client, port)
+                client.sendall(data)
+                equal(client.recv(len(data), socket.MSG_WAITALL), data)
+                client.close()
+        answering.join()
+        status = 0
+    finally:
+        os._exit(status)
 
-    def __init__(self, name, first, second):
-        self.name, self.first, self.second = name, first, second
+
+def echo(t, listeners):
+    """One connection of each. Everybody calls the ports in the same order, but not at the same time."""
+    for listener in listeners:
+        sock = t.accept(listener)
+        while data := sock.recv(5000):
+            sock.sendall(data)
+        sock.close()
+
+
+@test(Way("v4", REAL4, TCP4), Way("v6", REAL6, TCP6), limit=100)
+def two_programs_side_by_side(way):
+    """One of each stack at once, on one address, their ports between each other's."""
+    first = next(ports)
+    odd, even = range(first + 1, first + 7, 2), range(first, first + 6, 2)
+    for _ in range(6):
+        next(ports)
+    start = os.pipe()
+    pids = [program(t, own, others, others, start) for t, own, others in
+            ((way.first, odd, even), (way.second, even, odd))]
+    for pid in pids:
+        equal(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0, "a program ended with")
+    for end in start:
+        os.close(end)
 
 
 WAYS = (Way("ours-first-v4", REAL4, TCP4), Way("kernel-first-v4", TCP4, REAL4),
@@ -554,6 +619,65 @@ def time_wait_gives_a_pair_to_kernel_tcp(t):
     second.sendall(b"again")
     equal(kernel.accept(successor).recv(10), b"again")
     equal(counter("time_wait_reused"), reused + 1)
+
+
+FAR_WAYS = Way("v4", KERNEL4, OURS4), Way("v6", KERNEL6, OURS6)
+
+
+@test(*FAR_WAYS)
+def time_wait_of_kernel_tcp_gives_a_pair_to_us(way):
+    """As the other way round; an older SYN is still answered by the TIME_WAIT."""
+    with Link(), Peers(way.first.host, socket.IPPROTO_TCP) as peers, inside(Link.FAR):
+        listener = way.first.listener(host=way.first.host)
+        port = way.first.port_of(listener)
+        peer = peers.peer(0, port)
+        peer.connect()
+        way.first.accept(listener).close()
+        listener.close()
+        peer.hear(lambda segment: segment.flags & FIN)
+        peer.ack += 1
+        peer.say(FIN | ACK)
+        peer.seq += 1
+        peer.hear(lambda segment: segment.ack == peer.seq)
+        successor = way.second.listener(port=port, host=way.second.host)
+        peer.say(SYN, seq=-1000)
+        answer = peer.hear(lambda segment: segment.ack == peer.seq)
+        equal(answer.flags & (SYN | RST | ACK), ACK, "flags")
+        peer.seq += 1000
+        peer.connect()
+        peer.send(b"again")
+        accepted = way.second.accept(successor)
+        equal(accepted.recv(10), b"again")
+        accepted.sendall(b"yes")
+        equal(peer.hear(lambda segment: segment.payload).payload, b"yes")
+        equal(counter("passive_opens"), 1)
+        abort(accepted)
+        successor.close()
+
+
+@test(*FAR_WAYS)
+def client_of_ours_follows_one_of_kernel_tcp(way):
+    """On a port whose old connection, to the same server, is in TIME_WAIT."""
+    with Link():
+        with inside(Link.FAR):
+            listener = way.first.listener(host=way.first.host)
+        with inside(Link.NEAR):
+            number = next(ports)
+            for t in (way.first, way.second):
+                client = t.socket()
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, 2)
+                t.bind(client, number, t.any)
+                t.connect(client, way.first.port_of(listener), way.first.host)
+                server = way.first.accept(listener)
+                client.sendall(b"question")
+                equal(server.recv(100), b"question")
+                server.sendall(b"answer")
+                equal(client.recv(100), b"answer")
+                client.close()
+                equal(server.recv(1), b"")
+                server.close()
+        listener.close()
 
 
 @test(REAL4, REAL6)
@@ -673,20 +797,37 @@ def namespace_goes_under_live_connections():
     abort(client, server, other, accepted)
 
 
-@test()
+def kernel_segments():
+    """How many kernel TCP has received here."""
+    with open("/proc/net/snmp") as file:
+        names, values = [line.split() for line in file if line.startswith("Tcp:")]
+    return int(values[names.index("InSegs")])
+
+
+def goes_on(namespace, received, text):
+    with inside(namespace):
+        before = received()
+        until(lambda: received() > before + 100, text=text)
+
+
+@test(limit=200)
 def loads_and_unloads_under_real_tcp():
+    """Sockets keep it, alive with their traffic; once those are killed it goes at once. Kernel TCP notices nothing."""
     equal(rmmod(patience=150).returncode, 0, "with what other tests have left")
     insmod()
-    for _ in range(5):
-        with Link():
+    for round in range(3):
+        with Link(), traffic(Mix("kernel", KERNEL4, KERNEL4).joined):
+            with traffic(TO_KERNEL4.joined, FROM_KERNEL6.joined):
+                for _ in range(2):
+                    goes_on(Link.NEAR, lambda: counters()["bytes_out"] // 1000, "nothing is sent")
+                    goes_on(Link.FAR, lambda: counters()["bytes_in"] // 1000, "nothing comes")
+                    equal(delete(), "EAGAIN", "under traffic")
+            until(lambda: delete() is None, 5, "something keeps it")
+            goes_on(Link.FAR, kernel_segments, "kernel TCP stopped")
+            insmod()
             for mix in (TO_KERNEL4, FROM_KERNEL6):
-                client, server = mix.joined()
-                exchange(client, server, 1 << 20)
-                client.close()
-                server.close()
-        done = rmmod()
-        equal((done.returncode, done.stderr), (0, ""))
-        insmod()
+                exchange(*mix.joined(), 1 << 20)
+            goes_on(Link.FAR, kernel_segments, "kernel TCP stopped")
 
 
 if __name__ == "__main__":

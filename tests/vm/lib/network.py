@@ -2,6 +2,7 @@
 # Network namespaces, links and the module, for tests inside a VM.
 import collections
 import contextlib
+import ctypes
 import json
 import os
 import subprocess
@@ -11,9 +12,10 @@ import netlink
 import rtnetlink
 from rtnetlink import inside
 from runner import check, equal
-from transport import AF_SLUICE
+from transport import AF_SLUICE, call, error_of, libc
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+SYS_DELETE_MODULE = 176     # x86-64
 STATES = (None, "ESTAB", "SYN-SENT", "SYN-RECV", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "UNCONN", "CLOSE-WAIT",
           "LAST-ACK", "LISTEN", "CLOSING")
 
@@ -188,3 +190,8 @@ def rmmod(patience=10):
     while (done := run("rmmod", "sluice", check=False)).returncode and time.monotonic() < end:
         time.sleep(0.2)
     return done
+
+
+def delete():
+    """errno's name, or None, of one try to remove the module."""
+    return error_of(call, libc.syscall, SYS_DELETE_MODULE, b"sluice", ctypes.c_uint(os.O_NONBLOCK))

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # Connections over a link, and what goes through them: two of them at full
 # speed, or hundreds in one loop, every byte compared with what was sent.
+import contextlib
 import hashlib
 import os
 import select
+import signal
 import socket
 import struct
 import threading
@@ -89,6 +91,39 @@ def exchange(client, server, size, beside=()):
     client.close()
     server.close()
     settle(beside=("LISTEN", "SYN-SENT", "ESTAB", *beside))
+
+
+# ---- by processes that are killed at the end ----------------------------------------
+
+def swallow(sock):
+    while sock.recv(1 << 18):
+        pass
+
+
+def pump(client, server):
+    threading.Thread(target=swallow, args=(server,), daemon=True).start()
+    while True:
+        client.send(b"x" * 65536)
+        time.sleep(0.001)
+
+
+@contextlib.contextmanager
+def traffic(*makers):
+    """Processes that send until they are killed."""
+    pids = []
+    try:
+        for make in makers:
+            pids.append(os.fork())
+            if pids[-1] == 0:
+                try:
+                    pump(*make())
+                finally:
+                    os._exit(1)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 # ---- many at once ------------------------------------------------------------------
