@@ -20,7 +20,7 @@ from network import run as command  # noqa: E402
 from peer import Peers  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
 from segment import ACK, FIN, PSH, RST, SYN, Wire, build  # noqa: E402
-from traffic import V4, V6, abort, exchange, traffic  # noqa: E402
+from traffic import V4, V6, Stream, abort, exchange, finish, traffic  # noqa: E402
 from transport import REAL4, REAL6, SLUICE4, TCP4, TCP6, error_of, ports  # noqa: E402
 
 OPTIONS = ("timestamps", "sack", "window_scaling")
@@ -56,27 +56,38 @@ def small_mtu(mix):
             exchange(client, server, 300000)
 
 
+def options_of(sock):
+    """Which of OPTIONS are in use, as bits (tcpi_options)."""
+    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 6)[5] & 7
+
+
 @test(*MIXED)
 def every_option_off(mix):
-    """Each alone, on our side and on both, then all: a bare header must do, too."""
+    """Each alone, on our side or on both, and all: a bare header must do, too. Then all at once, under loss."""
+    pairs = []
+
+    def join(off):
+        pairs.append(mix.joined())
+        equal([options_of(sock) for sock in pairs[-1]], [7 & ~off] * 2, f"options without {off}")
+
     with Link() as link:
-        link.netem("delay", "1ms", "loss", "3%")
         ours = Link.NEAR if is_ours(mix.client) else Link.FAR
-        for name in OPTIONS:
+        join(0)
+        for bit, name in enumerate(OPTIONS):
             sluice("set", name, "0", namespace=ours)
-            client, server = mix.joined()
-            exchange(client, server, 40000)
+            join(1 << bit)
             sluice("set", name, "default", namespace=ours)
             for ns in (Link.NEAR, Link.FAR):
                 tune(ns, **{f"tcp_{name}": 0})
-            client, server = mix.joined()
-            exchange(client, server, 40000)
+            join(1 << bit)
             for ns in (Link.NEAR, Link.FAR):
                 tune(ns, **{f"tcp_{name}": 1})
         for ns in (Link.NEAR, Link.FAR):
             tune(ns, **{f"tcp_{name}": 0 for name in OPTIONS})
-        client, server = mix.joined()
-        exchange(client, server, 100000)
+        join(7)
+        link.netem("delay", "1ms", "loss", "2%")
+        finish([Stream(number, *ends, 100000) for number, pair in enumerate(pairs) for ends in (pair, pair[::-1])])
+        abort(*(sock for pair in pairs for sock in pair))
 
 
 @test(*MIXED)

@@ -13,7 +13,7 @@ import time
 
 from network import Link, inside, states
 from runner import check, equal, until
-from transport import AF_SLUICE, Transport
+from transport import AF_SLUICE, Transport, ports
 
 SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 
@@ -113,6 +113,7 @@ def traffic(*makers):
     pids = []
     try:
         for make in makers:
+            next(ports)     # or all children would begin with the same one
             pids.append(os.fork())
             if pids[-1] == 0:
                 try:
