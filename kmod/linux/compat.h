@@ -179,6 +179,11 @@ static inline bool sluice_inet6_reflects_flow(const struct sock *sk)
 	return inet6_test_bit(REPFLOW, sk);
 }
 
+static inline void sluice_inet6_set_reflects_flow(struct sock *sk, bool reflects)
+{
+	inet6_assign_bit(REPFLOW, sk, reflects);
+}
+
 static inline void sluice_inet6_defaults(struct sock *sk)
 {
 	inet6_set_bit(MC6_LOOP, sk);
@@ -198,6 +203,11 @@ static inline bool sluice_inet6_sends_flow(const struct sock *sk)
 static inline bool sluice_inet6_reflects_flow(const struct sock *sk)
 {
 	return inet6_sk(sk)->repflow;
+}
+
+static inline void sluice_inet6_set_reflects_flow(struct sock *sk, bool reflects)
+{
+	inet6_sk(sk)->repflow = reflects;
 }
 
 static inline void sluice_inet6_defaults(struct sock *sk)
@@ -297,19 +307,6 @@ static inline void sluice_tcp_info_timeouts(struct tcp_info *info, u16 timeouts,
 #else
 static inline void sluice_tcp_info_timeouts(struct tcp_info *info, u16 timeouts, u16 rows, u32 ms)
 {
-}
-#endif
-
-/* When skb is to leave, CLOCK_MONOTONIC, for fq to pace by. */
-#ifdef SLUICE_HAVE_SKB_TSTAMP_TYPE
-static inline void sluice_set_departure(struct sk_buff *skb, ktime_t departure)
-{
-	skb_set_delivery_time(skb, departure, SKB_CLOCK_MONOTONIC);
-}
-#else
-static inline void sluice_set_departure(struct sk_buff *skb, ktime_t departure)
-{
-	skb_set_delivery_time(skb, departure, true);
 }
 #endif
 

@@ -65,7 +65,7 @@ static void deadline_passed(struct sluice_half_open_sock *h)
 	}
 	arm(h, now);
 	if (reply.header_length)
-		sluice_reply_send(h->flow.key.net, h->listener, &h->flow.key, NULL, &reply);
+		sluice_reply_send(h->flow.key.net, h->listener, &h->flow.key, &h->origin, &reply);
 }
 
 static void went_off(struct timer_list *timer)
@@ -101,7 +101,8 @@ void sluice_half_open_remove(struct sluice_half_open_sock *h)
 	sock_put(sk);
 }
 
-static struct sluice_half_open_sock *create(struct sock *sk, const struct sluice_flow_key *key)
+static struct sluice_half_open_sock *create(struct sock *sk, const struct sluice_flow_key *key,
+					    const struct sluice_origin *origin)
 {
 	struct sluice_half_open_sock *h = kmem_cache_zalloc(cache, GFP_ATOMIC | __GFP_NOWARN);
 
@@ -110,6 +111,7 @@ static struct sluice_half_open_sock *create(struct sock *sk, const struct sluice
 	h->flow.key = *key;
 	h->flow.kind = SLUICE_FLOW_HALF_OPEN;
 	h->listener = sk;
+	h->origin = *origin;
 	h->v4_wire = ipv6_addr_v4mapped(&key->remote);
 	timer_setup(&h->timer, went_off, 0);
 	if (sluice_flow_insert(&h->flow)) {
@@ -151,9 +153,10 @@ static bool accepts(const struct sock *sk)
 
 /* NULL: no memory, which is counted. */
 static struct sluice_half_open_sock *create_counted(struct sock *sk,
-						    const struct sluice_flow_key *key)
+						    const struct sluice_flow_key *key,
+						    const struct sluice_origin *origin)
 {
-	struct sluice_half_open_sock *h = create(sk, key);
+	struct sluice_half_open_sock *h = create(sk, key, origin);
 
 	if (!h)
 		sluice_count(sluice_sk_net(sk), SLUICE_CNT_accept_no_memory);
@@ -226,6 +229,7 @@ void sluice_listen_segment(struct sock *sk, struct sluice_segment *seg,
 	const struct sluice_config *config = &sluice_sk_net(sk)->config;
 	struct sluice_half_open_sock *h = NULL;
 	struct sluice_fastopen_cookie grant;
+	struct sluice_origin origin;
 	enum answer answer = NONE;
 	struct sluice_reply syn_ack;
 	sluice_usec now = sluice_now();
@@ -237,11 +241,12 @@ void sluice_listen_segment(struct sock *sk, struct sluice_segment *seg,
 		answer = choose_answer(sk, isn_after);
 	if (answer == NONE)
 		return;
-	dst = sluice_reply_route(key->net, sk, key, seg->payload);
+	sluice_origin_of(key->net, seg->payload, &origin);
+	dst = sluice_reply_route(key->net, sk, key, &origin);
 	if (!dst)
 		return;
 	if (answer == REMEMBER) {
-		h = create_counted(sk, key);
+		h = create_counted(sk, key, &origin);
 		if (!h) {
 			dst_release(dst);
 			return;
@@ -263,7 +268,7 @@ void sluice_listen_segment(struct sock *sk, struct sluice_segment *seg,
 		sluice_cookie_answer(&sluice_sk(sk)->conn, config, &path, seg, space_of(sk),
 				     &syn_ack, now);
 	}
-	sluice_reply_send_by(dst, key->net, sk, key, seg->payload, &syn_ack);
+	sluice_reply_send_by(dst, key->net, sk, key, &origin, &syn_ack);
 }
 
 /* ---- SYN cookies -------------------------------------------------------------- */
@@ -279,13 +284,15 @@ bool sluice_listen_cookie(struct sock *sk, struct sluice_segment *seg,
 			  const struct sluice_flow_key *key)
 {
 	struct sluice_half_open_sock *h;
+	struct sluice_origin origin;
 	struct sluice_half_open core;
 	struct sluice_path path;
 	struct dst_entry *dst;
 
 	if (!sluice_listen_expects_cookies(sk))
 		return false;
-	dst = sluice_reply_route(key->net, sk, key, seg->payload);
+	sluice_origin_of(key->net, seg->payload, &origin);
+	dst = sluice_reply_route(key->net, sk, key, &origin);
 	if (!dst)
 		return true;
 	describe_path(key, dst, &path);
@@ -298,7 +305,7 @@ bool sluice_listen_cookie(struct sock *sk, struct sluice_segment *seg,
 	/* The client says so again, and the cookie is still good then. */
 	if (!accepts(sk))
 		return true;
-	h = create_counted(sk, key);
+	h = create_counted(sk, key, &origin);
 	if (!h)
 		return true;
 	h->core = core;
@@ -325,7 +332,7 @@ static void overflow(struct sluice_half_open_sock *h, struct sluice_segment *seg
 	if (reply.header_length) {
 		sluice_count(sn, SLUICE_CNT_segs_out);
 		sluice_count(sn, SLUICE_CNT_resets_out);
-		sluice_reply_send(h->flow.key.net, NULL, &h->flow.key, seg->payload, &reply);
+		sluice_reply_send(h->flow.key.net, NULL, &h->flow.key, &h->origin, &reply);
 	}
 	sluice_half_open_remove(h);
 }
@@ -358,5 +365,5 @@ void sluice_half_open_receive(struct sluice_half_open_sock *h, struct sluice_seg
 		break;
 	}
 	if (reply.header_length)
-		sluice_reply_send(h->flow.key.net, h->listener, &h->flow.key, seg->payload, &reply);
+		sluice_reply_send(h->flow.key.net, h->listener, &h->flow.key, &h->origin, &reply);
 }

@@ -208,6 +208,7 @@ static bool to_half_open(struct sluice_flow *flow, struct sluice_segment *seg, s
 static void reset(const struct sluice_flow_key *key, struct sluice_segment *seg)
 {
 	struct sluice_net *sn = sluice_net(key->net);
+	struct sluice_origin origin;
 	struct sluice_reply reply;
 
 	sluice_reset_reply(seg, &reply);
@@ -216,7 +217,8 @@ static void reset(const struct sluice_flow_key *key, struct sluice_segment *seg)
 	sluice_count(sn, SLUICE_CNT_no_socket);
 	sluice_count(sn, SLUICE_CNT_segs_out);
 	sluice_count(sn, SLUICE_CNT_resets_out);
-	sluice_reply_send(key->net, NULL, key, seg->payload, &reply);
+	sluice_origin_of(key->net, seg->payload, &origin);
+	sluice_reply_send(key->net, NULL, key, &origin, &reply);
 }
 
 static int interface_of(struct sk_buff *skb)

@@ -24,35 +24,47 @@ static struct sk_buff *make(const struct sluice_flow_key *key, const struct slui
 	return skb;
 }
 
-static u32 mark_for(struct net *net, const struct sock *listener, const struct sk_buff *cause,
-		    bool v4)
+void sluice_origin_of(const struct net *net, const struct sk_buff *segment,
+		      struct sluice_origin *origin)
 {
-	if (listener && READ_ONCE(listener->sk_mark))
-		return READ_ONCE(listener->sk_mark);
-	if (!cause)
-		return 0;
-	return v4 ? IP4_REPLY_MARK(net, cause->mark) : IP6_REPLY_MARK(net, cause->mark);
+	/* Routed devices of a VRF answer inside of it. */
+	origin->device = l3mdev_master_ifindex_by_index((struct net *)net, segment->skb_iif);
+	if (segment->protocol == htons(ETH_P_IP)) {
+		origin->mark = IP4_REPLY_MARK(net, segment->mark);
+		origin->flow_label = 0;
+	} else {
+		origin->mark = IP6_REPLY_MARK(net, segment->mark);
+		origin->flow_label = ip6_flowlabel(ipv6_hdr(segment));
+	}
+}
+
+static u32 mark_for(const struct sock *listener, const struct sluice_origin *origin)
+{
+	u32 mark = listener ? READ_ONCE(listener->sk_mark) : 0;
+
+	return mark ?: origin->mark;
 }
 
 /* On which interface, when that matters: bound to one, or an address of one link. */
 static int device_for(const struct sock *listener, const struct sluice_flow_key *key,
-		      const struct sk_buff *cause)
+		      const struct sluice_origin *origin)
 {
 	if (listener && READ_ONCE(listener->sk_bound_dev_if))
 		return READ_ONCE(listener->sk_bound_dev_if);
-	if (key->scope)
-		return key->scope;
-	/* Routed devices of a VRF answer inside of it. */
-	return cause ? l3mdev_master_ifindex_by_index((struct net *)key->net, cause->skb_iif) : 0;
+	return key->scope ?: origin->device;
 }
 
 static struct dst_entry *route_v4(struct net *net, struct sock *listener,
-				  const struct sluice_flow_key *key, const struct sk_buff *cause)
+				  const struct sluice_flow_key *key,
+				  const struct sluice_origin *origin)
 {
 	struct flowi4 fl = {
 		.flowi4_proto = sluice_ip_protocol(key->real_tcp),
-		.flowi4_oif = device_for(listener, key, cause),
-		.flowi4_mark = mark_for(net, listener, cause, true),
+		.flowi4_oif = device_for(listener, key, origin),
+		.flowi4_mark = mark_for(listener, origin),
+		.flowi4_tos = listener ? ip_sock_rt_tos(listener) : 0,
+		.flowi4_scope = listener ? ip_sock_rt_scope(listener) : RT_SCOPE_UNIVERSE,
+		.flowi4_flags = listener ? inet_sk_flowi_flags(listener) : 0,
 		.flowi4_uid = sock_net_uid(net, listener),
 		.daddr = key->remote.s6_addr32[3],
 		.saddr = key->local.s6_addr32[3],
@@ -64,27 +76,48 @@ static struct dst_entry *route_v4(struct net *net, struct sock *listener,
 	return IS_ERR(rt) ? NULL : &rt->dst;
 }
 
-static struct dst_entry *route_v6(struct net *net, struct sock *listener,
-				  const struct sluice_flow_key *key, const struct sk_buff *cause)
+static void describe_flow_v6(struct net *net, const struct sock *listener,
+			     const struct sluice_flow_key *key,
+			     const struct sluice_origin *origin, struct flowi6 *fl)
 {
-	struct flowi6 fl = {
+	*fl = (struct flowi6) {
 		.flowi6_proto = sluice_ip_protocol(key->real_tcp),
-		.flowi6_oif = device_for(listener, key, cause),
-		.flowi6_mark = mark_for(net, listener, cause, false),
+		.flowi6_oif = device_for(listener, key, origin),
+		.flowi6_mark = mark_for(listener, origin),
 		.flowi6_uid = sock_net_uid(net, listener),
 		.daddr = key->remote,
 		.saddr = key->local,
 		.fl6_dport = key->remote_port,
 		.fl6_sport = key->local_port,
 	};
-	struct dst_entry *dst = ip6_dst_lookup_flow(net, listener, &fl, NULL);
+	if (listener && sluice_inet6_reflects_flow(listener))
+		fl->flowlabel = origin->flow_label;
+}
 
+static struct dst_entry *route_v6(struct net *net, struct sock *listener,
+				  const struct sluice_flow_key *key,
+				  const struct sluice_origin *origin)
+{
+	struct in6_addr *final = NULL, final_buffer;
+	struct dst_entry *dst;
+	struct flowi6 fl;
+
+	describe_flow_v6(net, listener, key, origin, &fl);
+	if (listener) {
+		rcu_read_lock();
+		final = fl6_update_dst(&fl, rcu_dereference(inet6_sk(listener)->opt),
+				       &final_buffer);
+		rcu_read_unlock();
+	}
+	dst = ip6_dst_lookup_flow(net, listener, &fl, final);
 	return IS_ERR(dst) ? NULL : dst;
 }
 
 static void send_v4(struct net *net, struct sock *listener, const struct sluice_flow_key *key,
 		    struct sk_buff *skb)
 {
+	const struct dst_entry *dst = skb_dst(skb);
+	int ttl = listener ? READ_ONCE(inet_sk(listener)->uc_ttl) : -1;
 	struct iphdr *ip = skb_push(skb, sizeof(*ip));
 
 	skb_reset_network_header(skb);
@@ -92,8 +125,8 @@ static void send_v4(struct net *net, struct sock *listener, const struct sluice_
 		.version = 4,
 		.ihl = sizeof(*ip) / 4,
 		.tos = listener ? READ_ONCE(inet_sk(listener)->tos) & ~INET_ECN_MASK : 0,
-		.frag_off = htons(IP_DF),
-		.ttl = ip4_dst_hoplimit(skb_dst(skb)),
+		.frag_off = htons(IP_DF),	/* smaller than any link's MTU */
+		.ttl = ttl < 0 ? ip4_dst_hoplimit(dst) : ttl,
 		.protocol = sluice_ip_protocol(key->real_tcp),
 		.saddr = key->local.s6_addr32[3],
 		.daddr = key->remote.s6_addr32[3],
@@ -101,35 +134,50 @@ static void send_v4(struct net *net, struct sock *listener, const struct sluice_
 	ip_local_out(net, listener, skb);
 }
 
-static void send_v6(struct net *net, struct sock *listener, const struct sluice_flow_key *key,
-		    struct sk_buff *skb)
+static void send_v6_of_nobody(struct net *net, const struct sluice_flow_key *key,
+			      struct sk_buff *skb)
 {
 	unsigned int length = skb->len;
 	struct ipv6hdr *ip = skb_push(skb, sizeof(*ip));
 
 	skb->protocol = htons(ETH_P_IPV6);
 	skb_reset_network_header(skb);
-	ip6_flow_hdr(ip, listener ? READ_ONCE(inet6_sk(listener)->tclass) & ~INET_ECN_MASK : 0, 0);
+	ip6_flow_hdr(ip, 0, 0);
 	ip->payload_len = htons(length);
 	ip->nexthdr = sluice_ip_protocol(key->real_tcp);
 	ip->hop_limit = ip6_dst_hoplimit(skb_dst(skb));
 	ip->saddr = key->local;
 	ip->daddr = key->remote;
-	ip6_local_out(net, listener, skb);
+	ip6_local_out(net, NULL, skb);
+}
+
+/* With all that the listener has set: hop limit, extension headers, flow label. */
+static void send_v6(struct net *net, struct sock *listener, const struct sluice_flow_key *key,
+		    const struct sluice_origin *origin, struct sk_buff *skb)
+{
+	const struct ipv6_pinfo *np = inet6_sk(listener);
+	struct flowi6 fl;
+
+	describe_flow_v6(net, listener, key, origin, &fl);
+	rcu_read_lock();
+	ip6_xmit(listener, skb, &fl, skb->mark, rcu_dereference(np->opt),
+		 READ_ONCE(np->tclass) & ~INET_ECN_MASK, skb->priority);
+	rcu_read_unlock();
 }
 
 struct dst_entry *sluice_reply_route(const struct net *const_net, struct sock *listener,
-				     const struct sluice_flow_key *key, const struct sk_buff *cause)
+				     const struct sluice_flow_key *key,
+				     const struct sluice_origin *origin)
 {
 	struct net *net = (struct net *)const_net;
 
-	return ipv6_addr_v4mapped(&key->remote) ? route_v4(net, listener, key, cause) :
-						  route_v6(net, listener, key, cause);
+	return ipv6_addr_v4mapped(&key->remote) ? route_v4(net, listener, key, origin) :
+						  route_v6(net, listener, key, origin);
 }
 
 void sluice_reply_send_by(struct dst_entry *dst, const struct net *const_net,
 			  struct sock *listener, const struct sluice_flow_key *key,
-			  const struct sk_buff *cause, const struct sluice_reply *reply)
+			  const struct sluice_origin *origin, const struct sluice_reply *reply)
 {
 	struct net *net = (struct net *)const_net;
 	bool v4 = ipv6_addr_v4mapped(&key->remote);
@@ -141,23 +189,25 @@ void sluice_reply_send_by(struct dst_entry *dst, const struct net *const_net,
 		return;
 	}
 	skb_dst_set(skb, dst);
-	skb->mark = mark_for(net, listener, cause, v4);
+	skb->mark = mark_for(listener, origin);
 	if (listener)
 		skb->priority = READ_ONCE(listener->sk_priority);
 	if (v4)
 		send_v4(net, listener, key, skb);
+	else if (listener)
+		send_v6(net, listener, key, origin, skb);
 	else
-		send_v6(net, listener, key, skb);
+		send_v6_of_nobody(net, key, skb);
 }
 
 void sluice_reply_send(const struct net *net, struct sock *listener,
-		       const struct sluice_flow_key *key, const struct sk_buff *cause,
+		       const struct sluice_flow_key *key, const struct sluice_origin *origin,
 		       const struct sluice_reply *reply)
 {
-	struct dst_entry *dst = sluice_reply_route(net, listener, key, cause);
+	struct dst_entry *dst = sluice_reply_route(net, listener, key, origin);
 
 	if (dst)
-		sluice_reply_send_by(dst, net, listener, key, cause, reply);
+		sluice_reply_send_by(dst, net, listener, key, origin, reply);
 	else
 		sluice_count(sluice_net(net), SLUICE_CNT_transmit_failed);
 }

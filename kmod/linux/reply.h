@@ -11,21 +11,31 @@
 #include "demux.h"
 #include "host.h"
 
+/* What a segment says of the way of its answers; some are sent when it is long gone. */
+struct sluice_origin {
+	u32 mark;		/* that they have (fwmark_reflect), or 0 */
+	int device;		/* VRF that it came through, or 0 */
+	__be32 flow_label;	/* IPv6 */
+};
+
+void sluice_origin_of(const struct net *net, const struct sk_buff *segment,
+		      struct sluice_origin *origin);
+
 /*
  * Sends `reply` from key->local to key->remote, IPv4 for v4-mapped addresses.
- * `listener`, or NULL: its mark, traffic class and device are used. `cause`,
- * or NULL: the segment that is answered, on whose interface a link-local
- * address is meant. Any context.
+ * `listener`, or NULL: its device and what it has set of IP's are used.
+ * `origin`: of the segment that is answered. Any context.
  */
 void sluice_reply_send(const struct net *net, struct sock *listener,
-		       const struct sluice_flow_key *key, const struct sk_buff *cause,
+		       const struct sluice_flow_key *key, const struct sluice_origin *origin,
 		       const struct sluice_reply *reply);
 
 /* The two halves of that: a route, or NULL; and sending, which takes the route's reference. */
 struct dst_entry *sluice_reply_route(const struct net *net, struct sock *listener,
-				     const struct sluice_flow_key *key, const struct sk_buff *cause);
+				     const struct sluice_flow_key *key,
+				     const struct sluice_origin *origin);
 void sluice_reply_send_by(struct dst_entry *dst, const struct net *net, struct sock *listener,
-			  const struct sluice_flow_key *key, const struct sk_buff *cause,
+			  const struct sluice_flow_key *key, const struct sluice_origin *origin,
 			  const struct sluice_reply *reply);
 
 #endif /* SLUICE_LINUX_REPLY_H */

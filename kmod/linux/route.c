@@ -4,7 +4,6 @@
  * socket, found again when the routing tables change; and what of it the core
  * needs to know, path MTU (RFC 1191, RFC 8201) and offload limits.
  */
-#include <net/inet_ecn.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
 #include <net/route.h>
@@ -27,12 +26,15 @@ static int route_v4(struct sock *sk)
 	struct ip_options_rcu *options = rcu_dereference_protected(inet->inet_opt,
 								   lockdep_sock_is_held(sk));
 	__be32 to = options && options->opt.srr ? options->opt.faddr : inet->inet_daddr;
+	struct flowi4 *fl = &inet->cork.fl.u.ip4;
 	struct rtable *rt;
 
-	rt = ip_route_output_ports(sock_net(sk), &inet->cork.fl.u.ip4, sk, to, inet->inet_saddr,
-				   inet->inet_dport, inet->inet_sport,
-				   sluice_ip_protocol(sluice_is_real_tcp(sk)),
-				   inet->tos & ~INET_ECN_MASK, sk->sk_bound_dev_if);
+	flowi4_init_output(fl, sk->sk_bound_dev_if, READ_ONCE(sk->sk_mark), ip_sock_rt_tos(sk),
+			   ip_sock_rt_scope(sk), sluice_ip_protocol(sluice_is_real_tcp(sk)),
+			   inet_sk_flowi_flags(sk), to, inet->inet_saddr, inet->inet_dport,
+			   inet->inet_sport, sk->sk_uid);
+	security_sk_classify_flow(sk, flowi4_to_flowi_common(fl));
+	rt = ip_route_output_flow(sock_net(sk), fl, sk);
 	if (IS_ERR(rt))
 		return PTR_ERR(rt);
 	sluice_sk(sk)->header_extra = options ? options->opt.optlen : 0;

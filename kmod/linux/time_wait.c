@@ -133,14 +133,17 @@ bool sluice_time_wait_receive(struct sluice_time_wait_sock *tw,
 			      const struct sluice_segment *seg, u32 *isn_after)
 {
 	struct sluice_reply reply = { .header_length = 0 };
+	struct sluice_origin origin;
 	bool gone = true;
 
 	spin_lock(&tw->lock);
 	if (tw->flow.hashed)
 		gone = judge(tw, seg, &reply, isn_after);
 	spin_unlock(&tw->lock);
-	if (reply.header_length)
-		sluice_reply_send(tw->flow.key.net, NULL, &tw->flow.key, seg->payload, &reply);
+	if (reply.header_length) {
+		sluice_origin_of(tw->flow.key.net, seg->payload, &origin);
+		sluice_reply_send(tw->flow.key.net, NULL, &tw->flow.key, &origin, &reply);
+	}
 	return gone;
 }
 

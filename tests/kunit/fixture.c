@@ -180,6 +180,19 @@ static unsigned int look(void *priv, struct sk_buff *skb, const struct nf_hook_s
 	return NF_STOLEN;
 }
 
+struct sk_buff *fixture_packet(void)
+{
+	unsigned int size = sizeof(struct iphdr) + sizeof(struct tcphdr);
+	struct sk_buff *skb = alloc_skb(size, GFP_KERNEL | __GFP_NOFAIL);
+
+	skb->protocol = htons(ETH_P_IP);
+	skb_put_zero(skb, size);
+	skb_reset_network_header(skb);
+	__skb_pull(skb, sizeof(struct iphdr));
+	skb_reset_transport_header(skb);
+	return skb;
+}
+
 static void remove_hooks(void *hooks)
 {
 	nf_unregister_net_hooks(&init_net, hooks, 2);

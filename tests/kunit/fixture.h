@@ -74,4 +74,10 @@ struct fixture_wire {
 
 void fixture_wire(struct kunit *test, struct fixture_wire *wire);
 
+/*
+ * An IPv4 packet that came, as deep as its TCP header of 20 bytes, all zeros:
+ * the payload of a segment made by hand. The caller frees it.
+ */
+struct sk_buff *fixture_packet(void);
+
 #endif /* SLUICE_KUNIT_FIXTURE_H */

@@ -17,6 +17,8 @@
 struct table {
 	struct fixture_wire wire;
 	atomic_t syn_acks, resets;
+	u32 mark;			/* of the last SYN-ACK; a SYN has it first */
+	u8 ttl;
 	struct socket *sock;
 	struct sock *sk;
 	u16 port;
@@ -27,8 +29,11 @@ static bool lose_all(struct fixture_wire *wire, const struct sk_buff *skb,
 {
 	struct table *t = container_of(wire, struct table, wire);
 
-	if (header->syn && header->ack)
+	if (header->syn && header->ack) {
 		atomic_inc(&t->syn_acks);
+		t->mark = skb->mark;
+		t->ttl = ip_hdr(skb)->ttl;
+	}
 	if (header->rst)
 		atomic_inc(&t->resets);
 	return false;
@@ -80,11 +85,15 @@ static void send_syn_after(struct kunit *test, struct table *t, u16 peer, u32 is
 	struct sluice_segment syn = {
 		.seq = PEER_ISS, .flags = SLUICE_SYN, .window = 65535, .mss = 1000,
 		.source = peer, .destination = t->port, .header_length = 24,
+		.payload = fixture_packet(),
 	};
+	struct sk_buff *skb = syn.payload;
 
+	skb->mark = t->mark;
 	take_lock(t);
 	sluice_listen_segment(t->sk, &syn, &key, isn_after);
 	leave_lock(t);
+	kfree_skb(skb);
 }
 
 static void send_syn(struct kunit *test, struct table *t, u16 peer)
@@ -105,16 +114,13 @@ static struct sluice_half_open_sock *find(const struct sluice_flow_key *key)
 /* A segment of that peer, when its connection is half open; whether it was. */
 static bool send_next(struct kunit *test, struct table *t, u16 peer, u8 flags)
 {
-	struct sk_buff *skb = alloc_skb(20, GFP_KERNEL);
 	struct sluice_flow_key key = key_of(test, t, peer);
 	struct sluice_segment seg = {
-		.payload = skb, .seq = PEER_ISS + 1, .flags = flags, .window = 65535,
+		.payload = fixture_packet(), .seq = PEER_ISS + 1, .flags = flags, .window = 65535,
 		.source = peer, .destination = t->port, .header_length = 20,
 	};
 	struct sluice_half_open_sock *h;
 
-	KUNIT_ASSERT_NOT_NULL(test, skb);
-	skb_put_zero(skb, 20);
 	take_lock(t);
 	h = find(&key);
 	if (h) {
@@ -265,6 +271,40 @@ static void an_unanswered_syn_ack_is_repeated_and_given_up(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fixture_count(SLUICE_CNT_half_open_timeouts) - before, 1);
 	KUNIT_EXPECT_FALSE(test, is_half_open(test, t, FIRST_PEER));
 	KUNIT_EXPECT_TRUE(test, fixture_eventually(references(t) == references_before));
+}
+
+static void syn_acks_have_the_listeners_hop_limit(struct kunit *test)
+{
+	struct table *t = listener(test, 10);
+
+	fixture_set(test, "rto_initial", 20000);
+	fixture_set(test, "synack_retries", 1);
+	inet_sk(t->sk)->uc_ttl = 255;
+	send_syn(test, t, FIRST_PEER);
+	KUNIT_EXPECT_EQ(test, t->ttl, 255);
+	t->ttl = 0;
+	KUNIT_EXPECT_TRUE(test, fixture_eventually(!count(t)));
+	KUNIT_EXPECT_EQ(test, t->ttl, 255);
+	inet_sk(t->sk)->uc_ttl = -1;
+	send_syn(test, t, FIRST_PEER);
+	KUNIT_EXPECT_EQ(test, t->ttl, 64);
+}
+
+/* net.ipv4.fwmark_reflect */
+static void a_repeated_syn_ack_has_the_mark_of_the_syn(struct kunit *test)
+{
+	struct table *t = listener(test, 10);
+
+	fixture_set(test, "rto_initial", 20000);
+	fixture_set(test, "synack_retries", 1);
+	init_net.ipv4.sysctl_fwmark_reflect = 1;
+	t->mark = 7;
+	send_syn(test, t, FIRST_PEER);
+	KUNIT_EXPECT_EQ(test, t->mark, 7);
+	t->mark = 0;
+	KUNIT_EXPECT_TRUE(test, fixture_eventually(!count(t)));
+	KUNIT_EXPECT_EQ(test, t->mark, 7);
+	init_net.ipv4.sysctl_fwmark_reflect = 0;
 }
 
 static void the_ack_makes_a_connection_to_accept(struct kunit *test)
@@ -432,6 +472,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(syns_beyond_the_limit_are_dropped_and_counted),
 	KUNIT_CASE(a_reset_makes_room_again),
 	KUNIT_CASE(an_unanswered_syn_ack_is_repeated_and_given_up),
+	KUNIT_CASE(syn_acks_have_the_listeners_hop_limit),
+	KUNIT_CASE(a_repeated_syn_ack_has_the_mark_of_the_syn),
 	KUNIT_CASE(the_ack_makes_a_connection_to_accept),
 	KUNIT_CASE(a_full_accept_queue_makes_the_last_ack_wait),
 	KUNIT_CASE(a_full_accept_queue_drops_syns),

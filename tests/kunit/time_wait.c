@@ -81,6 +81,7 @@ static bool segment(const struct closed *c, u8 flags, s32 from_rcv_nxt, u32 *isn
 	struct sluice_segment seg = {
 		.flags = flags, .source = ntohs(c->client.remote_port),
 		.destination = ntohs(c->client.local_port), .window = 1000, .header_length = 20,
+		.payload = fixture_packet(),
 	};
 	bool gone = true;
 
@@ -94,6 +95,7 @@ static bool segment(const struct closed *c, u8 flags, s32 from_rcv_nxt, u32 *isn
 	}
 	rcu_read_unlock();
 	local_bh_enable();
+	kfree_skb(seg.payload);
 	return gone;
 }
 
