@@ -105,12 +105,18 @@ struct dst_entry *sluice_route_check(struct sock *sk)
 	return __sk_dst_get(sk);
 }
 
+/* IPV6_MTU_DISCOVER may say not to; and less than IPv6's least no link has (RFC 8201 4). */
+static bool heeds_too_big(const struct sock *sk, u32 mtu)
+{
+	return sluice_sk(sk)->v4_wire || (ip6_sk_accept_pmtu(sk) && mtu >= IPV6_MIN_MTU);
+}
+
 void sluice_route_lower_mtu(struct sock *sk, u32 mtu)
 {
 	struct dst_entry *dst = sluice_route_check(sk);
 	struct sluice_sock *s = sluice_sk(sk);
 
-	if (!dst || mtu >= s->path_mtu)
+	if (!dst || mtu >= s->path_mtu || !heeds_too_big(sk, mtu))
 		return;
 	dst->ops->update_pmtu(dst, sk, NULL, mtu, true);
 	dst = sluice_route_check(sk);
