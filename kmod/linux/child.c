@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "fastopen.h"
 #include "listen.h"
+#include "pktoptions.h"
 #include "receive.h"
 #include "sock.h"
 #include "transmit.h"
@@ -128,8 +129,8 @@ static void queue_for_accept(struct sock *listener, struct sock *sk)
 	listener->sk_data_ready(listener);
 }
 
-/* In SYN_RECEIVED and locked, in h's place. NULL: no memory or no route. */
-static struct sock *make(struct sluice_half_open_sock *h)
+/* In SYN_RECEIVED and locked, in h's place, because of seg. NULL: no memory or no route. */
+static struct sock *make(struct sluice_half_open_sock *h, const struct sluice_segment *seg)
 {
 	struct sock *listener = h->listener, *sk = copy(listener, h);
 	struct sluice_sock *child = sluice_sk(sk);
@@ -137,6 +138,7 @@ static struct sock *make(struct sluice_half_open_sock *h)
 
 	if (!sk)
 		return NULL;
+	sluice_pktoptions_begin(sk, seg->payload);
 	if (sluice_route(sk) || sluice_port_inherit(sk, listener)) {
 		discard(sk);
 		return NULL;
@@ -146,13 +148,15 @@ static struct sock *make(struct sluice_half_open_sock *h)
 	sluice_conn_accept(&child->conn, &h->core, &path, sluice_now());
 	child->saved_syn = h->saved_syn;
 	h->saved_syn = NULL;
+	sluice_pktoptions_take_syn(sk, h->pktoptions);
+	h->pktoptions = NULL;
 	sluice_flow_replace(&h->flow, &child->flow);
 	return sk;
 }
 
 bool sluice_child_create(struct sluice_half_open_sock *h, struct sluice_segment *seg)
 {
-	struct sock *sk = make(h);
+	struct sock *sk = make(h, seg);
 
 	if (!sk)
 		return false;
@@ -166,7 +170,7 @@ bool sluice_child_create(struct sluice_half_open_sock *h, struct sluice_segment 
 bool sluice_child_create_early(struct sluice_half_open_sock *h, struct sluice_segment *syn,
 			       const struct sluice_fastopen_cookie *grant)
 {
-	struct sock *sk = make(h);
+	struct sock *sk = make(h, syn);
 
 	if (!sk)
 		return false;

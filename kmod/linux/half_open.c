@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "fastopen.h"
 #include "listen.h"
+#include "pktoptions.h"
 #include "reply.h"
 #include "saved_syn.h"
 #include "sock.h"
@@ -35,6 +36,7 @@ static void free_rcu(struct rcu_head *head)
 	struct sluice_half_open_sock *h = container_of(head, struct sluice_half_open_sock, rcu);
 
 	kfree(h->saved_syn);
+	kfree_skb(h->pktoptions);
 	kmem_cache_free(cache, h);
 }
 
@@ -253,9 +255,11 @@ void sluice_listen_segment(struct sock *sk, struct sluice_segment *seg,
 		}
 	}
 	describe_path(key, dst, &path);
-	if (h)
+	if (h) {
 		h->saved_syn = sluice_saved_syn_make(seg->payload, seg->header_length,
 						     sluice_sk(sk)->save_syn);
+		h->pktoptions = sluice_pktoptions_of_syn(sk, seg->payload);
+	}
 	if (h && begin(h, &path, seg, isn_after, &grant, &syn_ack)) {
 		dst_release(dst);
 		open_early(h, seg, &grant);

@@ -21,6 +21,7 @@ struct sluice_half_open_sock {
 	struct sock *listener;		/* a reference is held while flow.hashed */
 	struct list_head list;		/* listener's half_opens */
 	struct sluice_saved_syn *saved_syn;	/* its child takes it; NULL: none */
+	struct sk_buff *pktoptions;	/* likewise */
 	struct sluice_origin origin;	/* of what opened it */
 	struct timer_list timer;
 	struct rcu_head rcu;

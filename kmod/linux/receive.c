@@ -16,6 +16,7 @@
 
 #include "compat.h"
 #include "listen.h"
+#include "pktoptions.h"
 #include "receive.h"
 #include "reply.h"
 #include "sock.h"
@@ -120,7 +121,10 @@ static bool pass_filter(struct sock *sk, struct sluice_segment *seg)
 void sluice_conn_receive(struct sock *sk, struct sluice_segment *seg)
 {
 	sluice_sock_see_pacing_rate(sk);
-	sluice_conn_segment(&sluice_sk(sk)->conn, seg, sluice_now());
+	if (unlikely(sluice_pktoptions_wanted(sk)))
+		sluice_pktoptions_segment(sk, seg);
+	else
+		sluice_conn_segment(&sluice_sk(sk)->conn, seg, sluice_now());
 	sluice_sock_settle(sk);
 }
 

@@ -12,6 +12,7 @@
 #include "fastopen_cache.h"
 #include "listen.h"
 #include "memory.h"
+#include "pktoptions.h"
 #include "real_tcp.h"
 #include "receive.h"
 #include "sock.h"
@@ -137,6 +138,7 @@ static void release_parts(struct sock *sk)
 	sluice_cc_put(cc);
 	sluice_port_put(&s->port);
 	sluice_sock_purge(sk);
+	sluice_pktoptions_purge(sk);
 	kfree_sensitive(s->fastopen_keys);
 	kfree(s->saved_syn);
 	sluice_tx_stamps_purge(s);
