@@ -79,6 +79,8 @@ static void set_up(struct sock *sk, const struct net *net, bool real_tcp)
 	inet->pinet6->mcast_hops = IPV6_DEFAULT_MCASTHOPS;
 	inet->pinet6->pmtudisc = IPV6_PMTUDISC_WANT;
 	sluice_inet6_defaults(sk);
+	sluice_inet6_set_reflects_flow(sk, net->ipv6.sysctl.flowlabel_reflect &
+					   FLOWLABEL_REFLECT_ESTABLISHED);
 	sluice_inet_defaults(sk);
 	inet->uc_ttl = -1;
 	inet->mc_ttl = 1;

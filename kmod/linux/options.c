@@ -338,6 +338,46 @@ static bool joins_group(int level, int name, unsigned int length)
 	       length >= sizeof(struct ipv6_mreq);
 }
 
+/* Of IPV6_FLOWLABEL_MGR: the kernel has it for its own TCP alone. */
+static int set_flow_reflection(struct sock *sk, const struct in6_flowlabel_req *request)
+{
+	bool reflects = sluice_inet6_reflects_flow(sk);
+
+	if (request->flr_action == IPV6_FL_A_GET) {
+		if (sock_net(sk)->ipv6.sysctl.flowlabel_consistency)
+			return -EPERM;
+		sluice_inet6_set_reflects_flow(sk, true);
+		return 0;
+	}
+	if (!reflects)
+		return -ESRCH;
+	inet6_sk(sk)->flow_label = 0;
+	if (!sluice_sk(sk)->v4_wire)
+		inet_sk(sk)->cork.fl.u.ip6.flowlabel = 0;
+	sluice_inet6_set_reflects_flow(sk, false);
+	return 0;
+}
+
+static bool is_of_reflection(const struct in6_flowlabel_req *request)
+{
+	return (request->flr_flags & IPV6_FL_F_REFLECT) &&
+	       (request->flr_action == IPV6_FL_A_GET || request->flr_action == IPV6_FL_A_PUT);
+}
+
+static int set_flow_label(struct sock *sk, sockptr_t value, unsigned int length)
+{
+	struct in6_flowlabel_req request;
+	int error;
+
+	if (length < sizeof(request) || copy_from_sockptr(&request, value, sizeof(request)) ||
+	    !is_of_reflection(&request))
+		return ipv6_setsockopt(sk, IPPROTO_IPV6, IPV6_FLOWLABEL_MGR, value, length);
+	lock_sock(sk);
+	error = set_flow_reflection(sk, &request);
+	release_sock(sk);
+	return error;
+}
+
 int sluice_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
 		      unsigned int length)
 {
@@ -354,6 +394,8 @@ int sluice_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
 		return -EPROTO;
 	if (level == IPPROTO_IP)
 		return ip_setsockopt(sk, level, name, value, length);
+	if (level == IPPROTO_IPV6 && name == IPV6_FLOWLABEL_MGR && sk->sk_family == AF_INET6)
+		return set_flow_label(sk, value, length);
 	if (level == IPPROTO_IPV6 && sk->sk_family == AF_INET6)
 		return ipv6_setsockopt(sk, level, name, value, length);
 	return -ENOPROTOOPT;
