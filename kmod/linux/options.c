@@ -316,19 +316,19 @@ static int set_tcp(struct sock *sk, int name, sockptr_t value, unsigned int leng
 		return set_fastopen_key(sk, value, length);
 	if (length < sizeof(number))
 		return -EINVAL;
+	if (copy_from_sockptr(&number, value, sizeof(number)))
+		return -EFAULT;
 	if (!row)
 		return -ENOPROTOOPT;
 	if (row->refused)
 		return -row->refused;
-	if (copy_from_sockptr(&number, value, sizeof(number)))
-		return -EFAULT;
 	lock_sock(sk);
 	error = set_int(sk, row, number);
 	release_sock(sk);
 	return error;
 }
 
-/* As TCP's sockets, these don't join multicast groups. */
+/* As TCP's sockets, these don't join multicast groups. IP sees to what is too short. */
 static bool joins_group(int level, int name, unsigned int length)
 {
 	if (level == IPPROTO_IP)
@@ -336,6 +336,15 @@ static bool joins_group(int level, int name, unsigned int length)
 	return level == IPPROTO_IPV6 &&
 	       (name == IPV6_ADD_MEMBERSHIP || name == IPV6_DROP_MEMBERSHIP) &&
 	       length >= sizeof(struct ipv6_mreq);
+}
+
+static int refuse_group(int level, sockptr_t value)
+{
+	struct ipv6_mreq request;
+
+	if (level == IPPROTO_IP)
+		return -EPROTO;
+	return copy_from_sockptr(&request, value, sizeof(request)) ? -EFAULT : -EPROTO;
 }
 
 /* Of IPV6_FLOWLABEL_MGR: the kernel has it for its own TCP alone. */
@@ -391,7 +400,7 @@ int sluice_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
 		return name == SO_ZEROCOPY ? sluice_zerocopy_set(sk, value, length) :
 					     sock_setsockopt(sock, level, name, value, length);
 	if (joins_group(level, name, length))
-		return -EPROTO;
+		return refuse_group(level, value);
 	if (level == IPPROTO_IP)
 		return ip_setsockopt(sk, level, name, value, length);
 	if (level == IPPROTO_IPV6 && name == IPV6_FLOWLABEL_MGR && sk->sk_family == AF_INET6)

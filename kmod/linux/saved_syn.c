@@ -36,6 +36,8 @@ int sluice_saved_syn_take(struct sock *sk, char __user *value, int __user *lengt
 
 	if (get_user(room, length))
 		return -EFAULT;
+	if (room < 0)
+		return -EINVAL;
 	lock_sock(sk);
 	saved = sluice_sk(sk)->saved_syn;
 	if (saved) {

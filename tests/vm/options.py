@@ -5,6 +5,7 @@
 # what comes out, and is what is tested here.
 import ctypes
 import errno
+import functools
 import glob
 import os
 import re
@@ -16,7 +17,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from network import ROOT, counter  # noqa: E402
+from network import ROOT, counter, file_holds  # noqa: E402
 from runner import check, equal, run, test  # noqa: E402
 from transport import INET, INET6, REAL4, REAL6, SLUICE4, SLUICE6, TCP4, TCP6, error_of, libc, ports  # noqa: E402
 
@@ -48,9 +49,17 @@ def table():
     return rows
 
 
+def differing_later():
+    """The options whose values may be others than TCP's of connections and listeners."""
+    with open(os.path.join(ROOT, "Documentation", "options.md")) as file:
+        paragraph = file.read().split("\n\nOnce connected")[1].split("\n\n")[0]
+    return set(re.findall("`([A-Z0-9_]+)`", paragraph))
+
+
 # ---- asking ----------------------------------------------------------------------------
 
 INTEGERS = [struct.pack("=i", n) for n in (-1, 0, 1, 2, 100, 0x7fffffff, -0x80000000)]
+NOWHERE = ctypes.c_void_p(8)
 VALUES = [b"", b"\1", b"\1\0\0", *INTEGERS, bytes(8), bytes(16), b"\xff" * 64]
 
 
@@ -71,6 +80,18 @@ def read(sock, row, room):
     return value.raw[:length.value] if error == "0" else error
 
 
+def hostile(sock, row):
+    """Addresses where nothing is, and lengths below zero."""
+    number = NUMBERS[row.level], row.number
+    value, room, negative = ctypes.create_string_buffer(64), ctypes.c_uint32(64), ctypes.c_int32(-1)
+    return [outcome(libc.setsockopt(sock.fileno(), *number, where, length))
+            for where, length in ((NOWHERE, 4), (NOWHERE, 64), (None, 4), (None, 0), (value, -1),
+                                  (value, -1 << 31))] + \
+           [outcome(libc.getsockopt(sock.fileno(), *number, where, length))
+            for where, length in ((NOWHERE, ctypes.byref(room)), (value, NOWHERE), (value, None),
+                                  (value, ctypes.byref(negative)))]
+
+
 def story(transport, row):
     """What becomes of each value, and what is read back, each time of a new socket."""
     steps = []
@@ -79,7 +100,24 @@ def story(transport, row):
             steps.append((value, write(sock, row, value), read(sock, row, 4), read(sock, row, 64)))
     with transport.socket() as sock:
         steps.append(("get", *(read(sock, row, room) for room in (0, 1, 3))))
+    with transport.socket() as sock:
+        steps.append(("hostile", *hostile(sock, row)))
     return steps
+
+
+def later_story(sock, row):
+    """The same of one socket that has come further."""
+    steps = [(value, write(sock, row, value), read(sock, row, 4), read(sock, row, 64)) for value in VALUES]
+    return [*steps, ("hostile", *hostile(sock, row))]
+
+
+def later_stories(transport, row):
+    """Of a client, of what its listener made, and of the listener."""
+    with transport.listener() as listener, transport.socket() as client:
+        transport.connect(client, transport.port_of(listener))
+        with transport.accept(listener) as server:
+            return {"client": later_story(client, row), "server": later_story(server, row),
+                    "listener": later_story(listener, row)}
 
 
 # ---- the table ---------------------------------------------------------------------------
@@ -97,6 +135,15 @@ def the_table_has_every_option():
     equal(known, {}, "options that Linux doesn't have")
 
 
+def without_modprobe(function):
+    """The kernel starts it, which takes long, for each wrong name of an algorithm."""
+    @functools.wraps(function)
+    def quick(pairing):
+        with file_holds("/proc/sys/kernel/modprobe", "\n"):
+            function(pairing)
+    return quick
+
+
 class Pairing:
     """A level's options on a Sluice socket, and the kernel's TCP socket beside it."""
 
@@ -110,8 +157,15 @@ PAIRINGS = [Pairing(level, ours, kernel) for level in NUMBERS
             if level != "IPPROTO_IPV6" or kernel is TCP6]
 
 
-def mismatch(row, ours, kernel):
+def unknown_here(steps):
+    """Is it an option that this kernel may not have?"""
+    return not NEWEST and all(step[1] in ("ENOPROTOOPT", "EINVAL") for step in steps if step[0] in VALUES)
+
+
+def mismatch(row, ours, kernel, errors_only=False):
     """What isn't as the table says, or None."""
+    if errors_only:
+        ours, kernel = [[step if step[0] == "hostile" else step[:2] for step in steps] for steps in (ours, kernel)]
     steps = [(mine, theirs) for mine, theirs in zip(ours, kernel) if mine != theirs]
     if row.to_tcp == "same" and steps:
         return f"here {steps[0][0]}, TCP {steps[0][1]}"
@@ -126,15 +180,30 @@ def mismatch(row, ours, kernel):
 
 
 @test(*PAIRINGS)
+@without_modprobe
 def options_are_as_the_table_says(pairing):
     wrong = []
     for row in table():
         if row.level == pairing.level:
             ours = story(pairing.ours, row)
-            if not NEWEST and all(step[1] in ("ENOPROTOOPT", "EINVAL") for step in ours[:-1]):
-                continue    # an option that this kernel may not have
+            if unknown_here(ours):
+                continue
             if text := mismatch(row, ours, story(pairing.kernel, row)):
                 wrong.append(f"{row.name}: {text}")
+    check(not wrong, "\n".join(wrong))
+
+
+@test(*PAIRINGS)
+@without_modprobe
+def options_are_so_later_too(pairing):
+    wrong, other_values = [], differing_later()
+    for row in table():
+        if row.level != pairing.level or row.to_tcp != "same":
+            continue
+        ours, kernel = later_stories(pairing.ours, row), later_stories(pairing.kernel, row)
+        for who, steps in ours.items():
+            if not unknown_here(steps) and (text := mismatch(row, steps, kernel[who], row.name in other_values)):
+                wrong.append(f"{row.name} of a {who}: {text}")
     check(not wrong, "\n".join(wrong))
 
 
