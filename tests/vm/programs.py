@@ -362,35 +362,23 @@ def other_sockets_are_left_alone():
     equal(sluice("run", "--cc", "reno", "--", "echo", "--", "-x").stdout, "-- -x\n")
 
 
-STATIC = """
-#include <stdio.h>
-#include <sys/socket.h>
-int main(void)
-{
-	int types[] = {SOCK_STREAM | SOCK_CLOEXEC, SOCK_DGRAM}, value;
-	socklen_t size = sizeof(value);
-	for (int i = 0; i < 4; i++) {
-		int fd = socket(i & 1 ? AF_INET6 : AF_INET, types[i / 2], 0);
-		getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &value, &size);
-		printf("%d ", value);
-	}
-}
-"""
-# System calls that libc doesn't see, as Go's are: socket(), getsockopt().
-RAW = """
-from ctypes import CDLL, byref, c_int
-call, value, size = CDLL(None).syscall, c_int(), c_int(4)
-call(55, call(41, 2, 1, 6), 1, 38, byref(value), byref(size))
-print(value.value)
-"""
+def made(name):
+    """What a program that makes sockets in every way (ways.c) is told to be run as."""
+    command("make", "-s", "-C", os.path.join(ROOT, "tests", "vm"))
+    return os.path.join(ROOT, "build", "vm-programs", name)
 
 
-@contextlib.contextmanager
-def static_program():
-    with tempfile.TemporaryDirectory() as directory:
-        program = os.path.join(directory, "static")
-        command("gcc", "-static", "-x", "c", "-", "-o", program, input=STATIC)
-        yield program
+def said(libc, syscall, kernel, asked, io_uring="-1 -1 -1 -1"):
+    """What it prints."""
+    return (f"libc {libc}\nsyscall {syscall}\nkernel {kernel}\nio_uring {io_uring}\n"
+            f"asked {asked}\nother 17 17\n")
+
+
+KERNELS, REFUSED = "6 6 262 262", "-1 -1 -1 -1"
+
+
+def all_of(protocol):
+    return " ".join([str(protocol)] * 4)
 
 
 def groups():
@@ -403,32 +391,68 @@ def kernel_hooks_sockets():
 
 
 @test()
+def no_socket_is_the_kernels_unnoticed():
+    """What can't be changed is refused, by whatever way a socket is made."""
+    program = made("ways")
+    equal(command(program).stdout, said(KERNELS, KERNELS, KERNELS, 6, KERNELS), "outside")
+    for word, protocol in (("--tcp", REALLY), ("--native", NATIVELY)):
+        ours = all_of(protocol)
+        done = sluice("run", word, program)
+        equal((done.stdout, done.stderr), (said(ours, ours, ours if kernel_hooks_sockets() else REFUSED, 6), ""))
+    # Without libc, a child of a program that has it.
+    ours = all_of(REALLY) if kernel_hooks_sockets() else REFUSED
+    asked = REALLY if kernel_hooks_sockets() else -1
+    equal(sluice("run", "sh", "-c", f"{program}-static; true").stdout, said(ours, ours, ours, asked))
+
+
+@test()
+def where_it_cannot_be_refused_a_line_says_so():
+    program = made("ways")
+    powerless = "setpriv", "--bounding-set", "-bpf,-sys_admin,-perfmon,-net_admin"
+    ours = all_of(REALLY)
+    done = command(*powerless, SLUICE, "run", program)
+    equal(done.stdout, said(ours, ours, KERNELS, 6, KERNELS))
+    equal(done.stderr.count("\n"), 1, done.stderr)
+    check("warning" in done.stderr and "io_uring, Go" in done.stderr, done.stderr)
+    equal(groups(), [])
+    done = command(*powerless, SLUICE, "run", program + "-static", check=False)
+    check(done.returncode == 1 and "statically" in done.stderr, done.stderr)
+    equal(done.stderr.count("\n"), 1)
+
+
+@test()
 def sockets_that_libc_does_not_make():
-    with static_program() as program:
-        if not kernel_hooks_sockets():
-            done = sluice("run", program, check=False)
-            check(done.returncode == 1 and "statically" in done.stderr and "6.6" in done.stderr, done.stderr)
-            equal(done.stderr.count("\n"), 1)
-            return
-        equal(sluice("run", program).stdout, "257 257 17 17 ")
-        equal(sluice("run", "--native", program).stdout, "253 253 17 17 ")
-        equal(sluice("run", "sh", "-c", f"{program}; {program} | cat").stdout, "257 257 17 17 " * 2, "children")
-        equal(sluice("run", "python3", "-c", RAW).stdout, "257\n")
-        equal(command(program).stdout, "6 6 17 17 ", "outside")
-        # Two at once.
-        with subprocess.Popen([SLUICE, "run", "sh", "-c", "echo; read x"], stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE) as other:
-            other.stdout.readline()
-            equal(sluice("run", "--native", program).stdout, "253 253 17 17 ")
-            other.stdin.write(b"\n")
-        done = sluice("run", "--cc", "reno", program, check=False)
-        check(done.returncode == 1 and "--cc" in done.stderr, done.stderr)
-        # What stays in the background keeps its hook; the group goes with the last.
-        out = sluice("run", "sh", "-c", f"(sleep 1; {program} > {program}.out) > /dev/null 2>&1 &").stdout
+    program = made("ways-static")
+    if not kernel_hooks_sockets():
+        done = sluice("run", program, check=False)
+        check(done.returncode == 1 and "statically" in done.stderr and "6.6" in done.stderr, done.stderr)
+        equal(done.stderr.count("\n"), 1)
+        return
+    real, native = (said(*[all_of(number)] * 3, number) for number in (REALLY, NATIVELY))
+    equal(sluice("run", program).stdout, real)
+    equal(sluice("run", "--native", program).stdout, native)
+    equal(sluice("run", "sh", "-c", f"{program}; {program} | cat").stdout, real * 2, "children")
+    equal(command(program).stdout, said(KERNELS, KERNELS, KERNELS, 6, KERNELS), "outside")
+    # Two at once.
+    with subprocess.Popen([SLUICE, "run", "sh", "-c", "echo; read x"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        equal(sluice("run", "--native", program).stdout, native)
+        other.stdin.write(b"\n")
+    done = sluice("run", "--cc", "reno", program, check=False)
+    check(done.returncode == 1 and "--cc" in done.stderr, done.stderr)
+
+
+@test()
+def what_stays_in_the_background_keeps_its_hook():
+    """The group goes with the last."""
+    program = made("ways")
+    ours = all_of(REALLY)
+    with tempfile.NamedTemporaryFile("r") as file:
+        out = sluice("run", "sh", "-c", f"(sleep 1; {program} > {file.name}) > /dev/null 2>&1 &").stdout
         equal((out, len(groups())), ("", 1))
         until(lambda: not groups(), 10, groups)
-        with open(program + ".out") as file:
-            equal(file.read(), "257 257 17 17 ")
+        equal(file.read(), said(ours, ours, ours if kernel_hooks_sockets() else REFUSED, 6))
 
 
 @test()

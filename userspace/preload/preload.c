@@ -13,10 +13,12 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <sluice.h>
@@ -32,10 +34,11 @@ static void *next(const char *name)
 	return function;
 }
 
+/* Multipath TCP's, too (Go's servers ask for it): it is TCP wherever the other end has none. */
 static bool is_tcp(int family, int type, int protocol)
 {
 	return (family == AF_INET || family == AF_INET6) && (type & KIND) == SOCK_STREAM &&
-	       (protocol == 0 || protocol == IPPROTO_TCP);
+	       (protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP);
 }
 
 static int wanted_protocol(void)
@@ -83,4 +86,34 @@ int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *res
 	    (*protocol == SLUICE_PROTO_STREAM || *protocol == SLUICE_PROTO_TCP))
 		*protocol = IPPROTO_TCP;
 	return result;
+}
+
+static long (*real_syscall)(long number, ...);
+
+/* Early: some programs sleep and wake by syscall(), where dlsym() might wait for its own locks. */
+__attribute__((constructor))
+static void find_syscall(void)
+{
+	real_syscall = next("syscall");
+}
+
+/* Those of the above that a program asks for by their numbers. */
+__attribute__((visibility("default")))
+long syscall(long number, ...)
+{
+	long a[6];
+	va_list words;
+	int i;
+
+	va_start(words, number);
+	for (i = 0; i < 6; i++)
+		a[i] = va_arg(words, long);
+	va_end(words);
+	if (number == SYS_socket)
+		return socket(a[0], a[1], a[2]);
+	if (number == SYS_getsockopt)
+		return getsockopt(a[0], a[1], a[2], (void *)a[3], (socklen_t *)a[4]);
+	if (!real_syscall)	/* another library's constructor came first */
+		find_syscall();
+	return real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

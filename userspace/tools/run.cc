@@ -77,27 +77,51 @@ std::string interpreter_of(std::ifstream& file)
     return line.substr(begin, line.find_first_of(" \t", begin) - begin);
 }
 
-// Does the dynamic linker load it, so that a library can go before its others?
-bool is_dynamic(const fs::path& program, int depth = 0)
+// Go's linker leaves a note in what it makes, which calls the kernel itself.
+bool is_of_go(std::ifstream& file, const Elf64_Phdr& part)
+{
+    constexpr size_t most = 1 << 16;
+    constexpr Elf64_Word build_id = 4;
+    std::string notes(std::min<size_t>(part.p_filesz, most), '\0');
+    file.seekg(static_cast<std::streamoff>(part.p_offset));
+    if (!file.read(notes.data(), static_cast<std::streamsize>(notes.size())))
+        file.clear();
+    auto padded = [](size_t size) { return (size + 3) & ~size_t{3}; };
+    for (size_t at = 0; at + sizeof(Elf64_Nhdr) + 4 <= notes.size();) {
+        Elf64_Nhdr note;
+        std::memcpy(&note, &notes[at], sizeof(note));
+        at += sizeof(note);
+        if (note.n_type == build_id && note.n_namesz == 4 && notes.compare(at, 4, "Go\0", 4) == 0)
+            return true;
+        at += padded(note.n_namesz) + padded(note.n_descsz);
+    }
+    return false;
+}
+
+// Why a library before libc doesn't reach its sockets; null: it does.
+const char* beyond_libc(const fs::path& program, int depth = 0)
 {
     std::ifstream file(program, std::ios::binary);
     std::array<char, sizeof(Elf64_Ehdr)> head{};
     if (!file.read(head.data(), head.size()))
         file.clear();
     if (head[0] == '#' && head[1] == '!')
-        return depth > 4 || is_dynamic(interpreter_of(file), depth + 1);
+        return depth > 4 ? nullptr : beyond_libc(interpreter_of(file), depth + 1);
     Elf64_Ehdr elf;
     std::memcpy(&elf, head.data(), sizeof(elf));
     if (std::memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0 || elf.e_ident[EI_CLASS] != ELFCLASS64)
-        return true; // execvp() will say what is wrong with it
+        return nullptr; // execvp() will say what is wrong with it
+    const char* why = "linked statically";
     for (unsigned i = 0; i < elf.e_phnum; i++) {
         Elf64_Phdr part{};
         file.seekg(static_cast<std::streamoff>(elf.e_phoff + i * sizeof(part)));
         file.read(reinterpret_cast<char*>(&part), sizeof(part));
         if (part.p_type == PT_INTERP)
-            return true;
+            why = nullptr; // unless a later part says more
+        if (part.p_type == PT_NOTE && is_of_go(file, part))
+            return "written in Go";
     }
-    return false;
+    return why;
 }
 
 // A linker in secure mode ignores libraries that the user names.
@@ -113,19 +137,24 @@ void check_program(const fs::path& program)
         throw Failure(fmt::format("{}: not found", program.string()), 127);
 }
 
-// The library doesn't reach it: the kernel must do it, or nobody can.
-void check_reach(const RunOptions& o, const fs::path& program, const std::string& no_hook)
+// The library doesn't reach it: the kernel must do it, or nobody can. What
+// nobody does is at least told.
+void check_reach(const RunOptions& o, const fs::path& program, const SocketHook& hook)
 {
-    const char* what = !is_dynamic(program)     ? "linked statically"
-                       : is_privileged(program) ? "runs as another user"
-                                                : nullptr;
-    if (what && !no_hook.empty())
+    const char* what = beyond_libc(program);
+    if (!what && is_privileged(program))
+        what = "runs as another user";
+    if (what && !hook.not_changed.empty())
         throw Failure(fmt::format("{}: {}, so its sockets can't be changed here: {}",
-                                  program.string(), what, no_hook));
+                                  program.string(), what, hook.not_changed));
     if (what && !o.congestion_control.empty())
         throw Failure(fmt::format(
             "{}: {}, so --cc doesn't reach it (sluice set congestion_control NAME is for all)",
             program.string(), what));
+    if (!hook.not_guarded.empty())
+        fmt::print(stderr, "sluice: warning: sockets made {} stay with the kernel's TCP: {}\n",
+                   hook.not_changed.empty() ? "by io_uring" : "without libc (by io_uring, Go)",
+                   hook.not_guarded);
 }
 
 // What each socket of the program will meet, met here first.

@@ -75,23 +75,26 @@ bpf_insn skip_if(uint8_t comparison, uint8_t left, int32_t right, int16_t count)
     return {static_cast<uint8_t>(BPF_JMP32 | comparison | BPF_K), left, 0, count, right};
 }
 
+enum : uint8_t { R0, R1, R2, R6 = 6 };
+
 // Arguments (family, type, protocol) at R1. Returns the protocol to use; 0
-// leaves the decision to the next program and to the kernel.
-std::array<bpf_insn, 19> program(int group_map, int protocol)
+// leaves the decision to the next program and to the kernel. Multipath TCP,
+// which Go's servers ask for, is TCP wherever the other end has none.
+std::array<bpf_insn, 20> changing_program(int group_map, int protocol)
 {
-    enum : uint8_t { R0, R1, R2, R6 = 6 };
     constexpr int32_t kind_mask = 0xf; // of SOCK_STREAM and its flags
     return {
         move(R6, R1),
         load(R2, R6, 0),
         skip_if(BPF_JEQ, R2, AF_INET, 1),
-        skip_if(BPF_JNE, R2, AF_INET6, 13),
+        skip_if(BPF_JNE, R2, AF_INET6, 14),
         load(R2, R6, 8),
         mask(R2, kind_mask),
-        skip_if(BPF_JNE, R2, SOCK_STREAM, 10),
+        skip_if(BPF_JNE, R2, SOCK_STREAM, 11),
         load(R2, R6, 16),
-        skip_if(BPF_JEQ, R2, 0, 1),
-        skip_if(BPF_JNE, R2, IPPROTO_TCP, 7),
+        skip_if(BPF_JEQ, R2, 0, 2),
+        skip_if(BPF_JEQ, R2, IPPROTO_TCP, 1),
+        skip_if(BPF_JNE, R2, IPPROTO_MPTCP, 7),
         // the group's map takes two instructions
         {BPF_LD | BPF_DW | BPF_IMM, R1, BPF_PSEUDO_MAP_FD, 0, group_map},
         {0, 0, 0, 0, 0},
@@ -105,15 +108,44 @@ std::array<bpf_insn, 19> program(int group_map, int protocol)
     };
 }
 
+// A struct bpf_sock at R1, just made in the group. Returns whether it may be.
+std::array<bpf_insn, 8> guarding_program()
+{
+    return {{
+        {BPF_LDX | BPF_W | BPF_MEM, R2, R1, offsetof(bpf_sock, type), 0},
+        {BPF_LDX | BPF_W | BPF_MEM, R1, R1, offsetof(bpf_sock, protocol), 0},
+        set(R0, 1),
+        skip_if(BPF_JNE, R2, SOCK_STREAM, 3),
+        skip_if(BPF_JEQ, R1, IPPROTO_TCP, 1),
+        skip_if(BPF_JNE, R1, IPPROTO_MPTCP, 1),
+        set(R0, 0),
+        {BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
+    }};
+}
+
 std::string reason(const std::string& what, int error = errno)
 {
     return system_failure(what, error).what();
 }
 
+std::string guard(int group)
+{
+    auto code = guarding_program();
+    LIBBPF_OPTS(bpf_prog_load_opts, options);
+    options.expected_attach_type = BPF_CGROUP_INET_SOCK_CREATE;
+    Descriptor loaded(bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCK, "sluice_run", "GPL", code.data(),
+                                    code.size(), &options));
+    if (loaded.number() < 0)
+        return reason("BPF program");
+    // The group keeps it.
+    int error =
+        bpf_prog_attach(loaded.number(), group, BPF_CGROUP_INET_SOCK_CREATE, BPF_F_ALLOW_MULTI);
+    return error ? reason("BPF program of a control group", error) : "";
+}
+
 // The link's descriptor in *link: the program works as long as it is open.
 std::string attach(int group, int protocol, int* link)
 {
-    libbpf_set_print(nullptr);
     int function = libbpf_find_vmlinux_btf_id(hooked_function, BPF_MODIFY_RETURN);
     if (function < 0)
         return fmt::format("the kernel has no {} to hook (Linux 6.6 has)", hooked_function);
@@ -121,7 +153,7 @@ std::string attach(int group, int protocol, int* link)
     uint32_t index = 0;
     if (map.number() < 0 || bpf_map_update_elem(map.number(), &index, &group, BPF_ANY) != 0)
         return reason("BPF map");
-    auto code = program(map.number(), protocol);
+    auto code = changing_program(map.number(), protocol);
     LIBBPF_OPTS(bpf_prog_load_opts, options);
     options.expected_attach_type = BPF_MODIFY_RETURN;
     options.attach_btf_id = static_cast<uint32_t>(function);
@@ -179,7 +211,7 @@ void await_end(const fs::path& group)
     }
 }
 
-// A process that has no other purpose: holds `link` while the group has members.
+// A process that has no other purpose: holds `link`, if any, while the group has members.
 void keep(const fs::path& group, int link, int entered)
 {
     setsid();
@@ -189,7 +221,8 @@ void keep(const fs::path& group, int link, int entered)
     for (int standard = 0; standard < 3; standard++)
         dup2(nothing, standard);
     int high = fcntl(entered, F_DUPFD, 5); // neither may stand in the other's way
-    dup2(link, 3);
+    if (link < 0 || dup2(link, 3) < 0)
+        close(3);
     dup2(high, 4);
     close_range(5, ~0u, 0);
     char byte;
@@ -235,24 +268,29 @@ std::string enter(const fs::path& group, int link)
 
 } // namespace
 
-std::string hook_sockets(int protocol)
+SocketHook hook_sockets(int protocol)
 {
-    std::string mount = group_mount();
+    std::string mount = group_mount(), why = "no control groups (cgroup2) are mounted";
     if (mount.empty())
-        return "no control groups (cgroup2) are mounted";
+        return {why, why};
     fs::path group = fs::path(mount + own_group()) / fmt::format("sluice-run.{}", getpid());
-    if (mkdir(group.c_str(), 0755) != 0)
-        return reason(group.string());
+    if (mkdir(group.c_str(), 0755) != 0) {
+        why = reason(group.string());
+        return {why, why};
+    }
     Descriptor directory(open(group.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    libbpf_set_print(nullptr);
     int link = -1;
-    std::string why = directory.number() < 0 ? reason(group.string())
-                                             : attach(directory.number(), protocol, &link);
+    SocketHook done{attach(directory.number(), protocol, &link), guard(directory.number())};
     Descriptor held(link);
-    if (why.empty())
+    if (done.not_changed.empty() || done.not_guarded.empty()) {
         why = enter(group, link);
-    if (!why.empty())
-        rmdir(group.c_str());
-    return why;
+        if (why.empty())
+            return done;
+        done = {why, why};
+    }
+    rmdir(group.c_str());
+    return done;
 }
 
 } // namespace sluice
