@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Unmodified programs on Sluice by `sluice run`, inside the VM: servers and
 # clients that know nothing of it, on the native wire and as real TCP, where
-# the peer is the kernel's TCP.
+# the peer is the kernel's TCP. Counters say which of the two was on Sluice.
 import contextlib
 import hashlib
 import json
@@ -15,14 +15,14 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from network import ROOT, counter, sluice  # noqa: E402
+from network import ROOT, counter, counters, sluice  # noqa: E402
 from network import run as command  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
 from transport import ports  # noqa: E402
 
 SLUICE = os.path.join(ROOT, "build", "userspace", "sluice")
 KILOBYTES = 8192
-KERNEL, NATIVELY, REALLY = 0, 253, 257
+KERNEL, NATIVELY, REALLY, MULTIPATH = 0, 253, 257, 262
 
 
 class Way:
@@ -35,10 +35,13 @@ class Way:
         """None: kernel TCP serves."""
         return self.server and ("tcp" if "--tcp" in self.server else "native")
 
+    def asks_by_sluice(self):
+        return bool(self.client)
+
 
 class Pair:
     """Protocols that a server and a client name by themselves; 0: kernel TCP."""
-    server = ()
+    server = client = ()
 
     def __init__(self, serving, asking):
         self.name, self.serving, self.asking = f"{serving}-{asking}", serving, asking
@@ -46,8 +49,12 @@ class Pair:
     def wire_of_server(self):
         return {NATIVELY: "native", REALLY: "tcp"}.get(self.serving)
 
+    def asks_by_sluice(self):
+        return self.asking != KERNEL
+
 
 NATIVE = Way("native", (SLUICE, "run", "--native"), (SLUICE, "run", "--native"))
+REAL = Way("real-tcp", (SLUICE, "run", "--tcp"), (SLUICE, "run", "--tcp"))
 SERVES = Way("serves-kernel-tcp", (SLUICE, "run", "--tcp"), ())
 ASKS = Way("asks-kernel-tcp", (), (SLUICE, "run", "--tcp"))
 WAYS = (NATIVE, SERVES, ASKS)
@@ -84,7 +91,13 @@ def listening(way, port):
 
 
 def ask(way, *words, **more):
-    return command(*way.client, *words, **more).stdout
+    """What a client says that connects; it and its server have to be where the way says."""
+    before = counters()
+    out = command(*way.client, *words, **more).stdout
+    for name, ours in (("active_opens", way.asks_by_sluice()), ("passive_opens", way.wire_of_server())):
+        grown = counter(name) - before[name]
+        check(bool(grown) == bool(ours), f"{words[0]}: {name} grew by {grown}")
+    return out
 
 
 @contextlib.contextmanager
@@ -124,7 +137,7 @@ def nginx(way, directory, port):
         yield
 
 
-@test(*WAYS)
+@test(*WAYS, REAL)
 def nginx_and_curl(way):
     port = next(ports)
     with website() as (directory, digest):
@@ -141,28 +154,36 @@ def nginx_and_curl(way):
             ask(way, "curl", "-sS", "-o", copy, url + "/large")
             with open(copy, "rb") as file:
                 equal(hashlib.file_digest(file, "sha256").hexdigest(), digest)
-    check(counter("segs_in") > 0)
 
 
 @contextlib.contextmanager
-def gigabyte():
-    """A file whose bytes here and there are at random; the rest takes no memory."""
+def sparse(size):
+    """A directory with a file whose bytes here and there are at random; the rest takes no memory."""
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o755)
         with open(os.path.join(directory, "large"), "wb") as large:
-            large.truncate(1 << 30)
-            for place in range(0, 1 << 30, 10000019):
+            large.truncate(size)
+            for place in range(0, size - 5000, 10000019):
                 os.pwrite(large.fileno(), os.urandom(5000), place)
         yield directory
 
 
-@test(SERVES, limit=600)
-def nginx_sends_a_gigabyte(way):
+def send_large(way, size):
     port = next(ports)
-    with gigabyte() as directory, nginx(way, directory, port):
+    with sparse(size) as directory, nginx(way, directory, port):
         before = counter("bytes_out")
         ask(way, "sh", "-c", f"curl -sS http://127.0.0.1:{port}/large | cmp - {directory}/large")
-        check(counter("bytes_out") - before > 1 << 30)
+        check(counter("bytes_out") - before > size)
+
+
+@test(SERVES, limit=600)
+def nginx_sends_a_gigabyte(way):
+    send_large(way, 1 << 30)
+
+
+@test(NATIVE)
+def nginx_sends_a_fifth_of_it(way):
+    send_large(way, 200 << 20)
 
 
 @test(*WAYS)
@@ -216,24 +237,38 @@ def python_asyncio_and_socketserver(way):
             equal(ask(way, "python3", "-c", CLIENT, str(port)).split()[0], "True")
 
 
-@test(*WAYS)
+IPERF = (("-n", "8M"), ("-n", "8M", "-R"), ("-n", "8M", "-P", "4"), ("-n", "8M", "-Z"), ("-t", "1", "--bidir"))
+
+
+def moved():
+    """Bytes that Sluice's sockets have sent and received."""
+    now = counters()
+    return now["bytes_out"] + now["bytes_in"]
+
+
+@test(*WAYS, REAL)
 def iperf3_in_all_directions(way):
     port = next(ports)
     with started(way, "iperf3", "-s", "-p", str(port), port=port):
-        for more in ((), ("-R",), ("-P", "4"), ("-Z",), ("--bidir",)):
-            result = json.loads(ask(way, "iperf3", "-J", "-c", "127.0.0.1", "-p", str(port), "-t", "1", *more))
+        for host, more in (*(("127.0.0.1", more) for more in IPERF), ("::1", IPERF[0])):
+            before = moved()
+            result = json.loads(ask(way, "iperf3", "-J", "-c", host, "-p", str(port), *more))
             check("error" not in result, f"{more}: {result.get('error')}")
-            check(result["end"]["sum_received"]["bytes"] > 1 << 20, f"{more}: hardly anything arrived")
+            arrived = [result["end"][name]["bytes"] for name in ("sum_received", "sum_received_bidir_reverse")
+                       if name in result["end"]]
+            equal(len(arrived), 2 if "--bidir" in more else 1, f"{more}: directions")
+            check(min(arrived) > 1 << 20, f"{more}: hardly anything arrived: {arrived}")
+            check(moved() - before >= sum(arrived), f"{more}: not all of it by Sluice")
 
 
 @test(*WAYS)
 def redis_and_its_benchmark(way):
     port = next(ports)
     with tempfile.TemporaryDirectory() as directory:
-        with started(way, "redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory,
-                     port=port):
+        with started(way, "redis-server", "--port", str(port), "--bind", "127.0.0.1", "::1", "--save", "",
+                     "--dir", directory, port=port):
             equal(ask(way, "redis-cli", "-p", str(port), "set", "key", "value").strip(), "OK")
-            equal(ask(way, "redis-cli", "-p", str(port), "get", "key").strip(), "value")
+            equal(ask(way, "redis-cli", "-h", "::1", "-p", str(port), "get", "key").strip(), "value")
             table = ask(way, "redis-benchmark", "-p", str(port), "-n", "2000", "-c", "20", "-t", "set,get", "--csv")
             equal(table.count("\n"), 3, table)
 
@@ -245,6 +280,40 @@ def socat_and_ncat(way):
         equal(ask(way, "ncat", "--send-only", "127.0.0.1", str(port), input="x"), "")
         equal(ask(way, "socat", "-t5", "-", f"TCP4:127.0.0.1:{port}", input="through"), "through")
         equal(ask(way, "ncat", "127.0.0.1", str(port), input="and back"), "and back")
+
+
+@test(*WAYS)
+def ncat_serves(way):
+    """It ends a connection when either side of it has ended, so clients leave their end open."""
+    port = next(ports)
+    with started(way, "ncat", "-l", "-k", "-c", 'read line; echo "$line"', "127.0.0.1", str(port), port=port):
+        for _ in range(2):
+            equal(ask(way, "ncat", "--no-shutdown", "127.0.0.1", str(port), input="and back\n"), "and back\n")
+        equal(ask(way, "socat", "-,ignoreeof", f"TCP4:127.0.0.1:{port}", input="through\n"), "through\n")
+
+
+WEBHOOKS = """[{
+    "id": "echo", "execute-command": "/bin/echo", "include-command-output-in-response": true,
+    "pass-arguments-to-command": [{"source": "string", "name": "through"}]
+}]"""
+
+
+@test(NATIVE, SERVES)
+def a_program_of_go_serves(way):
+    """It has libc and makes its sockets without it: only the kernel can change them."""
+    port = next(ports)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        file.write(WEBHOOKS)
+        file.flush()
+        words = "webhook", "-hooks", file.name, "-ip", "127.0.0.1", "-port", str(port)
+        if not kernel_hooks_sockets():
+            done = command(*way.server, *words, check=False)
+            check(done.returncode == 1 and "Go" in done.stderr and "6.6" in done.stderr, done.stderr)
+            equal(done.stderr.count("\n"), 1)
+            return
+        with started(way, *words, port=port):
+            for _ in range(2):
+                equal(ask(way, "curl", "-sS", f"http://127.0.0.1:{port}/hooks/echo"), "through\n")
 
 
 @test(*WAYS)
@@ -275,7 +344,7 @@ def address_words(port):
 
 
 NAMED_SERVER = """
-import asyncio, socket, socketserver, sys, threading
+import asyncio, http.server, socket, socketserver, sys, threading
 protocol, port = int(sys.argv[1]), int(sys.argv[2])
 async def serve(reader, writer):
     while data := await reader.read(65536):
@@ -297,22 +366,36 @@ class Server(socketserver.ThreadingTCPServer):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
         self.server_bind()
         self.server_activate()
-threading.Thread(target=Server(("127.0.0.1", port + 1)).serve_forever, daemon=True).start()
+class Web(http.server.ThreadingHTTPServer):
+    def __init__(self, address):
+        super().__init__(address, http.server.SimpleHTTPRequestHandler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
+        self.server_bind()
+        self.server_activate()
+for number, kind in enumerate((Server, Web), 1):
+    threading.Thread(target=kind(("127.0.0.1", port + number)).serve_forever, daemon=True).start()
 asyncio.run(loop())
 """
 NAMED_CLIENT = """
-import asyncio, socket, sys
-protocol = int(sys.argv[1])
-async def echo(port):
+import asyncio, http.client, socket, sys
+protocol, port = int(sys.argv[1]), int(sys.argv[2])
+def connected(port):    # asyncio's own would ask getaddrinfo(), which knows few protocols
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
-    sock.connect(("127.0.0.1", port))  # asyncio's own would ask getaddrinfo(), which knows few protocols
-    reader, writer = await asyncio.open_connection(sock=sock)
+    sock.connect(("127.0.0.1", port))
+    return sock
+async def echo(port):
+    reader, writer = await asyncio.open_connection(sock=connected(port))
     text = b"line\\n" * 20000
     writer.write(text)
     writer.write_eof()
-    print(await reader.read() == text, sock.proto)
-for port in sys.argv[2:]:
-    asyncio.run(echo(int(port)))
+    print(await reader.read() == text)
+asyncio.run(echo(port))
+asyncio.run(echo(port + 1))
+web = http.client.HTTPConnection("127.0.0.1")
+web.sock = connected(port + 2)
+web.request("GET", "/")
+print(web.getresponse().read() == b"<p>It works.</p>\\n")
 """
 PAIRS = (Pair(NATIVELY, NATIVELY), Pair(REALLY, KERNEL), Pair(KERNEL, REALLY))
 
@@ -320,19 +403,29 @@ PAIRS = (Pair(NATIVELY, NATIVELY), Pair(REALLY, KERNEL), Pair(KERNEL, REALLY))
 @test(*PAIRS)
 def python_names_the_protocol(pair):
     port = next(ports)
-    next(ports)
-    with started(pair, "python3", "-c", NAMED_SERVER, str(pair.serving), str(port), port=port):
-        said = command("python3", "-c", NAMED_CLIENT, str(pair.asking), str(port), str(port + 1)).stdout
-        equal(said, f"True {pair.asking}\n" * 2)
+    next(ports), next(ports)
+    with website() as (directory, digest):
+        with started(pair, "python3", "-c", NAMED_SERVER, str(pair.serving), str(port), port=port, cwd=directory):
+            equal(ask(pair, "python3", "-c", NAMED_CLIENT, str(pair.asking), str(port)), "True\n" * 3)
 
 
-@test(*PAIRS)
-def socat_names_the_protocol(pair):
+def socats(way, serving, asking):
     port = next(ports)
-    with started(pair, "socat", "-t30", f"SOCKET-LISTEN:2:{pair.serving}:{address_words(port)},reuseaddr,fork",
-                 "EXEC:cat", port=port):
-        equal(command("socat", "-t5", "-", f"SOCKET-CONNECT:2:{pair.asking}:{address_words(port)}",
-                      input="through").stdout, "through")
+    with started(way, "socat", "-t30", f"SOCKET-LISTEN:2:{serving}:{address_words(port)},reuseaddr,fork", "EXEC:cat",
+                 port=port):
+        equal(ask(way, "socat", "-t5", "-", f"SOCKET-CONNECT:2:{asking}:{address_words(port)}", input="through"),
+              "through")
+
+
+@test(*PAIRS, Pair(REALLY, REALLY))
+def socat_names_the_protocol(pair):
+    socats(pair, pair.serving, pair.asking)
+
+
+@test(*WAYS)
+def multipath_tcp_is_tcp(way):
+    """For who asks for it by its number, as Go's servers do; the other end then has none."""
+    socats(way, MULTIPATH, MULTIPATH)
 
 
 # ---- sluice run itself ---------------------------------------------------------------
