@@ -305,7 +305,7 @@ def io_uring_has_every_operation(t):
     listener, client = t.listener(), t.socket()
     fds = listener.fileno(), client.fileno()
     done = subprocess.run((os.path.join(ROOT, "build", "vm-programs", "uring"), *map(str, fds),
-                           t.address(t.port_of(listener)).hex(), "1000000"),
+                           t.address(t.port_of(listener)).hex(), "1000000", str(t.family), str(t.protocol)),
                           pass_fds=fds, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     equal((done.returncode, done.stdout), (0, ""))
 

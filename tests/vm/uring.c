@@ -3,11 +3,12 @@
  * Sockets by io_uring: every operation that sockets have is submitted before
  * it can be done, so that the ring has to wait for it.
  *
- *   uring LISTENER CLIENT ADDRESS SIZE
+ *   uring LISTENER CLIENT ADDRESS SIZE FAMILY PROTOCOL
  *
  * LISTENER and CLIENT are inherited descriptors, ADDRESS a struct sockaddr in
- * hexadecimal where the client is to connect. Prints one line of complaint and
- * exits 1 when something isn't as it should be.
+ * hexadecimal where the client is to connect; further clients are made by the
+ * ring, as socket() would from FAMILY and PROTOCOL. Prints one line of complaint
+ * and exits 1 when something isn't as it should be.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,15 @@
 #define CHUNK 50000
 
 static struct io_uring ring;
+
+/* Buffers that the ring chooses from, and what it has put into them. */
+#define GROUP 7
+#define BUFFERS 4
+#define BUFFER 16
+static struct io_uring_buf_ring *provided;
+static char buffers[BUFFERS][BUFFER];
+static char gathered[BUFFERS * BUFFER];
+static size_t gathered_size;
 
 static void fail(const char *what, int error)
 {
@@ -46,23 +56,45 @@ static struct io_uring_sqe *next(unsigned long tag)
 	return sqe;
 }
 
-/* The results of operations 0..count-1, in any order of completion. */
-static void submit(int *results, unsigned int count)
+static void gather(const struct io_uring_cqe *cqe)
 {
+	if (!(cqe->flags & IORING_CQE_F_BUFFER) || cqe->res < 0)
+		return;
+	must(gathered_size + cqe->res <= sizeof(gathered), "no more than the buffers hold");
+	memcpy(gathered + gathered_size, buffers[cqe->flags >> IORING_CQE_BUFFER_SHIFT], cqe->res);
+	gathered_size += cqe->res;
+}
+
+/*
+ * The last results of operations 0..count-1, after so many completions in any
+ * order. Returns which of the operations go on, as bits.
+ */
+static unsigned int complete(int *results, unsigned int count, unsigned int completions)
+{
+	unsigned int i, more = 0;
 	struct io_uring_cqe *cqe;
-	unsigned int i;
 	int error = io_uring_submit(&ring);
 
 	if (error < 0)
 		fail("submit", error);
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < completions; i++) {
 		error = io_uring_wait_cqe(&ring, &cqe);
 		if (error)
 			fail("wait", error);
 		must(cqe->user_data < count, "an operation of that number");
 		results[cqe->user_data] = cqe->res;
+		more &= ~(1u << cqe->user_data);
+		if (cqe->flags & IORING_CQE_F_MORE)
+			more |= 1u << cqe->user_data;
+		gather(cqe);
 		io_uring_cqe_seen(&ring, cqe);
 	}
+	return more;
+}
+
+static void submit(int *results, unsigned int count)
+{
+	complete(results, count, count);
 }
 
 static void want(int result, int wanted, const char *what)
@@ -101,6 +133,25 @@ static void exchange(int client, int server)
 	want(results[0], 5, "recv");
 	want(results[1], 5, "recv");
 	must(!memcmp(question, "hello", 5) && !memcmp(answer, "there", 5), "the same bytes");
+}
+
+static void messages(int client, int server)
+{
+	char first[4] = "", second[20] = "";
+	struct iovec out[] = { { "in two ", 7 }, { "pieces", 6 } };
+	struct iovec in[] = { { first, sizeof(first) }, { second, sizeof(second) } };
+	struct msghdr sent = { .msg_iov = out, .msg_iovlen = 2 };
+	struct msghdr got = { .msg_iov = in, .msg_iovlen = 2 };
+	int results[2];
+
+	io_uring_prep_recvmsg(next(0), server, &got, 0);
+	io_uring_prep_sendmsg(next(1), client, &sent, MSG_NOSIGNAL);
+	submit(results, 2);
+	want(results[0], 13, "recvmsg");
+	want(results[1], 13, "sendmsg");
+	must(!memcmp(first, "in t", 4) && !memcmp(second, "wo pieces", 9), "the same bytes");
+	want(got.msg_flags, 0, "flags of the message");
+	want(got.msg_namelen, 0, "length of its address");
 }
 
 static void readiness(int client, int server)
@@ -211,6 +262,90 @@ static void spliced(int client, int server)
 	close(pipes[1]);
 }
 
+/* Clients made by the ring, servers by one accept that goes on. */
+static void accepts(int listener, const struct sockaddr *address, socklen_t length, int family,
+		    int protocol, int clients[2], int servers[2])
+{
+	int results[2], i;
+
+	io_uring_prep_socket(next(0), family, SOCK_STREAM, protocol, 0);
+	io_uring_prep_socket(next(1), family, SOCK_STREAM, protocol, 0);
+	submit(clients, 2);
+	if (clients[0] < 0 || clients[1] < 0)
+		fail("socket", clients[0] < 0 ? clients[0] : clients[1]);
+	io_uring_prep_multishot_accept(next(0), listener, NULL, NULL, 0);
+	for (i = 0; i < 2; i++) {
+		io_uring_prep_connect(next(1), clients[i], address, length);
+		must(complete(results, 2, 2) == 1, "accept goes on");
+		want(results[1], 0, "connect");
+		if (results[0] < 0)
+			fail("accept", results[0]);
+		servers[i] = results[0];
+	}
+	io_uring_prep_cancel64(next(1), 0, 0);
+	must(complete(results, 2, 2) == 0, "accept goes on no more");
+	want(results[0], -ECANCELED, "accept that is cancelled");
+	want(results[1], 0, "cancel");
+}
+
+static void provide(int number)
+{
+	io_uring_buf_ring_add(provided, buffers[number], BUFFER, number,
+			      io_uring_buf_ring_mask(BUFFERS), 0);
+	io_uring_buf_ring_advance(provided, 1);
+}
+
+static void receive_on(int server)
+{
+	struct io_uring_sqe *sqe = next(0);
+
+	io_uring_prep_recv_multishot(sqe, server, NULL, 0, 0);
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = GROUP;
+}
+
+/* One recv that goes on, as long as there are buffers to choose. */
+static void provided_buffers(int client, int server)
+{
+	struct io_uring_buf_reg reg = { .ring_entries = BUFFERS, .bgid = GROUP };
+	char rest[20] = "";
+	int results[2], i;
+
+	if (posix_memalign((void **)&provided, 4096, 4096))
+		fail("memory", -ENOMEM);
+	reg.ring_addr = (unsigned long)provided;
+	io_uring_buf_ring_init(provided);
+	want(io_uring_register_buf_ring(&ring, &reg, 0), 0, "registration of buffers");
+	for (i = 0; i < BUFFERS; i++)
+		provide(i);
+
+	receive_on(server);
+	for (i = 0; i < 2; i++) {
+		io_uring_prep_send(next(1), client, i ? "second" : "first ", 6, 0);
+		must(complete(results, 2, 2) == 1, "recv goes on");
+		want(results[0], 6, "recv");
+	}
+	io_uring_prep_send(next(1), client, "0123456789abcdefghijklmnopqrstuvwxyz", 36, 0);
+	must(complete(results, 2, 4) == 0, "recv goes on no more");
+	want(results[0], -ENOBUFS, "recv without buffers");
+	want(gathered_size, 12 + 2 * BUFFER, "what came before");
+	must(!memcmp(gathered, "first second0123456789abcdefghijklmnopqrstuv", gathered_size),
+	     "the same bytes");
+	io_uring_prep_recv(next(0), server, rest, sizeof(rest), 0);
+	submit(results, 1);
+	want(results[0], 4, "recv of the rest");
+	must(!memcmp(rest, "wxyz", 4), "the bytes after those");
+
+	provide(0);
+	receive_on(server);
+	io_uring_prep_shutdown(next(1), client, SHUT_WR);
+	must(complete(results, 2, 2) == 0, "recv goes on no more");
+	want(results[0], 0, "recv at the end");
+	close(client);
+	close(server);
+	free(provided);
+}
+
 static void ended(int client, int server)
 {
 	int results[3];
@@ -235,10 +370,10 @@ int main(int argc, char **argv)
 {
 	unsigned char address[128];
 	size_t length, i;
-	int error, listener, client, server;
+	int error, listener, client, server, clients[2], servers[2];
 
-	if (argc != 5 || strlen(argv[3]) > 2 * sizeof(address)) {
-		fprintf(stderr, "usage: uring LISTENER CLIENT ADDRESS SIZE\n");
+	if (argc != 7 || strlen(argv[3]) > 2 * sizeof(address)) {
+		fprintf(stderr, "usage: uring LISTENER CLIENT ADDRESS SIZE FAMILY PROTOCOL\n");
 		return 2;
 	}
 	listener = atoi(argv[1]);
@@ -251,11 +386,15 @@ int main(int argc, char **argv)
 		fail("io_uring", error);
 	server = opened(listener, client, (struct sockaddr *)address, length);
 	exchange(client, server);
+	messages(client, server);
 	readiness(client, server);
 	stream(client, server, strtoul(argv[4], NULL, 10));
 	given_up(listener, server);
 	spliced(client, server);
 	ended(client, server);
+	accepts(listener, (struct sockaddr *)address, length, atoi(argv[5]), atoi(argv[6]), clients, servers);
+	provided_buffers(clients[0], servers[0]);
+	exchange(clients[1], servers[1]);
 	io_uring_queue_exit(&ring);
 	return 0;
 }
