@@ -668,8 +668,9 @@ def time_wait_of_kernel_tcp_gives_a_pair_to_us(way):
 
 @test(*FAR_WAYS)
 def client_of_ours_follows_one_of_kernel_tcp(way):
-    """On a port whose old connection, to the same server, is in TIME_WAIT."""
+    """On a port whose old connection, to the same server, is in TIME_WAIT, which no RST ends (RFC 1337)."""
     with Link():
+        tune(Link.NEAR, tcp_rfc1337=1)
         with inside(Link.FAR):
             listener = way.first.listener(host=way.first.host)
         with inside(Link.NEAR):
