@@ -309,7 +309,7 @@ def readers_of_a_byte_get_no_silly_segments(t):
         sent = 0
         while not error_of(lambda: client.send(b"y" * 10000)):
             sent += 1
-        time.sleep(0.5)
+        until(lambda: counter("zero_windows_sent", Link.FAR), text="the window stays open")
         before = counter("segs_out", Link.NEAR)
         for _ in range(5000):
             equal(len(server.recv(1)), 1)
