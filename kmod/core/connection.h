@@ -484,6 +484,7 @@ struct Connection {
     void arm_send(Timers::Kind kind, Instant at);
     void stop_send_timer();
     void arm_retransmit(Instant now);
+    void put_off_loss_probe(Instant now);
     void arm_after_output(Instant now);
     void time_passed(Instant now);
     void retransmit_timeout(Instant now);

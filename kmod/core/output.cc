@@ -370,7 +370,9 @@ void Connection::send_new(Instant now)
         board.sent(r);
         snd.nxt = end;
         rec.prr_out += r.length();
-        if (timers.kind == Timers::Kind::None || timers.kind >= Timers::Kind::LossProbe)
+        if (timers.kind == Timers::Kind::LossProbe)
+            put_off_loss_probe(now);
+        else if (timers.kind == Timers::Kind::None || timers.kind > Timers::Kind::LossProbe)
             arm_retransmit(now);
     }
     rate.application_limited(in_flight());

@@ -112,6 +112,16 @@ void Connection::arm_retransmit(Instant now)
     arm_send(Timers::Kind::Retransmit, user_timeout_cuts(now + timeout, timers.retrans_began));
 }
 
+// New data went out. They put the probe off, but not beyond the timeout of the
+// oldest (RFC 8985 7.2), or steady small writes would do so for ever.
+void Connection::put_off_loss_probe(Instant now)
+{
+    Instant pending = timers.send;
+    arm_retransmit(now);
+    if (timers.send > pending)
+        timers.send = least(timers.send, greatest(pending, board[0].sent + rto()));
+}
+
 void Connection::arm_after_output(Instant now)
 {
     if (outstanding()) {

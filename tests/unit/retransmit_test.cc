@@ -182,6 +182,48 @@ Test(retransmit, timestamp_ends_the_backoff_at_once)
     cr_assert_eq(peer.socket->info().backoff, 0);
 }
 
+// RFC 8985 7.2: new data puts a loss probe off, but never beyond the timeout.
+Test(retransmit, steady_small_writes_do_not_put_the_loss_probe_off_for_ever)
+{
+    Scripted peer;
+    peer.sack = true;
+    peer.rtt = 100000;
+    peer.open_passive();
+    peer.socket->set(SLUICE_OPTION_NODELAY, 1);
+    for (int i = 0; i < 12; i++) {
+        peer.socket->write(pattern(100));
+        peer.run(50000);
+    }
+    cr_assert_geq(peer.stack.counter(SLUICE_CNT_loss_probes) +
+                      peer.stack.counter(SLUICE_CNT_rto_timeouts),
+                  1);
+}
+
+// Nor does it hurry it: an acknowledgment began the timeout anew.
+Test(retransmit, loss_probe_is_not_hurried_by_new_data)
+{
+    Scripted peer;
+    peer.sack = true;
+    peer.rtt = 100000;
+    peer.open_passive();
+    peer.socket->set(SLUICE_OPTION_NODELAY, 1);
+    peer.socket->write(pattern(100));
+    uint32_t first = peer.rcv;
+    peer.socket->write(pattern(100));
+    peer.run(peer.rtt);
+    peer.follow = false;
+    peer.rcv = first;
+    peer.ack();
+    peer.run(peer.rtt);
+    peer.socket->write(pattern(100));
+    uint64_t sent = peer.last().when;
+    size_t before = peer.data_segments();
+    cr_assert(peer.sim.run_until([&] { return peer.data_segments() > before; }, second));
+    uint64_t waited = peer.last().when - sent;
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_loss_probes), 1);
+    cr_assert(waited >= 200000 && waited < 210000, "%lu us: RTO is 300 ms", waited);
+}
+
 // RFC 6298 5.7
 Test(retransmit, timeout_is_three_seconds_after_a_lost_syn)
 {
