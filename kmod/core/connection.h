@@ -474,7 +474,7 @@ struct Connection {
     void send_reset(Instant now);
     bool retransmit_range(uint32_t i, uint32_t room, Instant now);
     bool retransmit_head(Instant now);
-    void restart_after_idle(Instant now);
+    bool restart_after_idle(Instant now);
     void update_mss();
     SentRange stamped(Sequence start, Sequence end, Instant now);
 

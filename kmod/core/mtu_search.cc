@@ -132,6 +132,8 @@ bool Connection::probe_mtu(Instant now)
     if (!room_for_mtu_probe(payload, needed))
         return wait_for_mtu_probe(needed, now);
     mtu.waiting = false;
+    if (restart_after_idle(now))
+        return false;
     if (!board.reserve(handle(), 1))
         return false;
     SentRange r = stamped(snd.nxt, snd.nxt + payload, now);

@@ -328,6 +328,23 @@ uint32_t Connection::new_segment_length(uint32_t room, uint32_t window, bool& wi
     return length == most ? length : 0;
 }
 
+// RFC 5681 4.1. To be asked when data are about to leave: once an idle spell
+// true, and then the window is what a beginning has.
+bool Connection::restart_after_idle(Instant now)
+{
+    if (!config->slow_start_after_idle || outstanding())
+        return false;
+    Duration idle = now - timers.last_send;
+    if (idle <= rto())
+        return false;
+    timers.last_send = now;
+    uint32_t restart = static_cast<uint32_t>(config->initial_window) * snd.mss;
+    cc.cwnd = least(cc.cwnd, restart);
+    if (cc.ops->resumed)
+        cc.ops->resumed(&cc, idle.us(), now.us());
+    return true;
+}
+
 void Connection::send_new(Instant now)
 {
     if (held_by_ecn(now) || (mtu.on && probe_mtu(now)))
@@ -361,6 +378,10 @@ void Connection::send_new(Instant now)
             count(SLUICE_CNT_scoreboard_no_memory);
             return;
         }
+        if (length && restart_after_idle(now) && length > cc.cwnd) {
+            length = cc.cwnd / mss * mss;
+            with_fin = false;
+        }
         Sequence end = snd.nxt + length + (with_fin ? 1 : 0);
         SentRange r = stamped(snd.nxt, end, now);
         if (rec.state == RecoveryState::Disorder)
@@ -378,25 +399,10 @@ void Connection::send_new(Instant now)
     rate.application_limited(in_flight());
 }
 
-// RFC 5681 4.1
-void Connection::restart_after_idle(Instant now)
-{
-    if (!config->slow_start_after_idle || outstanding() || unsent() == 0)
-        return;
-    Duration idle = now - timers.last_send;
-    if (idle <= rto())
-        return;
-    uint32_t restart = static_cast<uint32_t>(config->initial_window) * snd.mss;
-    cc.cwnd = least(cc.cwnd, restart);
-    if (cc.ops->resumed)
-        cc.ops->resumed(&cc, idle.us(), now.us());
-}
-
 void Connection::output(Instant now)
 {
     if (!can_send_data())
         return;
-    restart_after_idle(now);
     pace.waits_until.clear();
     if (rec.frto == Frto::NewDataDue) [[unlikely]]
         send_for_frto(now);

@@ -368,6 +368,7 @@ void Connection::persist_timeout(Instant now)
     if (snd.wnd > 0 && unsent() > 0 && board.reserve(handle(), 1)) {
         // The silly window has lasted long enough (RFC 9293 3.8.6.2.1).
         uint32_t length = least(least(unsent(), snd.wnd), effective_mss());
+        restart_after_idle(now);
         SentRange r = stamped(snd.nxt, snd.nxt + length, now);
         if (transmit(r.start, r.end, false, now)) {
             board.sent(r);

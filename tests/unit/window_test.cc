@@ -166,6 +166,102 @@ Test(window, user_timeout_begins_anew_when_the_window_opens)
     cr_assert_neq(peer.socket->state(), SLUICE_CLOSED);
 }
 
+namespace
+{
+
+int resumptions;
+sluice_usec idle_told;
+
+void count_resumed(sluice_cc*, sluice_usec idle, sluice_usec)
+{
+    resumptions++;
+    idle_told = idle;
+}
+
+// Idle for ten seconds, then `written` bytes are, while the window is `window`.
+struct Idle : Scripted {
+    explicit Idle(uint16_t window_now, size_t written) : Scripted(configured)
+    {
+        rtt = 20000;
+        open_passive();
+        socket->write(pattern(1460));
+        run(rtt);
+        window = window_now;
+        ack();
+        run(10 * second);
+        resumptions = 0;
+        sent.clear();
+        socket->write(pattern(written));
+    }
+    static void configured(lab::Stack& s)
+    {
+        static sluice_cc_ops ops = sluice_cc_cubic;
+        ops.resumed = count_resumed;
+        s.cc = &ops;
+    }
+};
+
+} // namespace
+
+Test(window, congestion_control_hears_once_that_sending_resumes)
+{
+    Idle peer(0, 30000);
+    for (int i = 0; i < 6; i++) {
+        size_t before = peer.sent.size();
+        cr_assert(peer.sim.run_until([&] { return peer.sent.size() > before; }, 20 * second));
+        peer.ack();
+    }
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_window_probes), 6);
+    cr_assert_eq(resumptions, 0, "nothing has left");
+    uint64_t begin = peer.sim.now();
+    peer.window = 65535;
+    peer.ack();
+    cr_assert_eq(peer.data_segments(), 10, "RFC 5681 4.1: the initial window");
+    cr_assert_eq(resumptions, 1);
+    cr_assert_geq(idle_told, 10 * second);
+    cr_assert_leq(idle_told, begin);
+    peer.run(peer.rtt);
+    peer.ack();
+    cr_assert_eq(resumptions, 1);
+}
+
+Test(window, silly_window_after_idle_is_a_resumption_too)
+{
+    Idle peer(500, 5000);
+    cr_assert_eq(resumptions, 0);
+    cr_assert(peer.sim.run_until([&] { return peer.data_segments() > 0; }, 20 * second));
+    cr_assert_eq(peer.last().length, 500);
+    cr_assert_eq(resumptions, 1);
+}
+
+Test(window, corked_data_resume_when_they_leave)
+{
+    Idle peer(65535, 0);
+    peer.socket->set(SLUICE_OPTION_CORK, 1);
+    peer.socket->write(pattern(1000));
+    cr_assert_eq(peer.data_segments(), 0);
+    cr_assert_eq(resumptions, 0);
+    peer.socket->set(SLUICE_OPTION_CORK, 0);
+    cr_assert_eq(peer.data_segments(), 1);
+    cr_assert_eq(resumptions, 1);
+}
+
+Test(window, fin_waits_for_data_that_the_window_after_idle_holds_back)
+{
+    Idle peer(0, 12 * 1460);
+    of(&peer.socket->conn).cc.cwnd = 40 * 1460;
+    peer.socket->shutdown();
+    peer.sent.clear();
+    peer.window = 65535;
+    peer.ack();
+    cr_assert_eq(peer.data_segments(), 10);
+    cr_assert_not(peer.last().flags & SLUICE_FIN);
+    peer.run(peer.rtt);
+    peer.ack();
+    cr_assert_eq(peer.data_segments(), 12);
+    cr_assert(peer.last().flags & SLUICE_FIN);
+}
+
 Test(window, small_opening_is_not_advertised)
 {
     Scripted peer;
