@@ -196,7 +196,8 @@ void sluice_conn_path_mtu(sluice_conn* c, uint16_t max_payload, sluice_usec now)
 {
     Connection& n = of(c);
     uint16_t before = n.snd.mss;
-    n.snd.max_payload = greatest<uint16_t>(max_payload, 48);
+    n.snd.max_payload = greatest(max_payload, PAYLOAD_LEAST);
+    n.snd.segment_max = greatest<uint32_t>(n.snd.segment_max, n.snd.max_payload);
     n.update_mss();
     bool smaller = n.snd.mss < before;
     if (smaller && n.synchronized() && n.outstanding() > 0) {

@@ -59,6 +59,10 @@ enum class RecoveryState : uint8_t {
     Loss = SLUICE_REC_LOSS,
 };
 
+// Payload and TCP options that each path is taken to carry, whatever is said of
+// it: a packet of 68 bytes (RFC 791 3.2).
+inline constexpr uint16_t PAYLOAD_LEAST = 28;
+
 // SND.* and what stands in the send buffer. The buffer's bytes begin at
 // buffer_start and end at write_end; a queued FIN stands at write_end.
 struct SendState {

@@ -179,7 +179,7 @@ struct sluice_reply {
 struct sluice_path {
 	uint8_t local[16], remote[16];	/* IPv6 or v4-mapped: for the keyed hash only */
 	uint16_t local_port, remote_port;	/* host order */
-	uint16_t max_payload;		/* path MTU less IP header and 20 */
+	uint16_t max_payload;		/* path MTU less IP header and 20; less than 28 counts as that */
 	uint16_t advertise_mss;		/* MSS option to send: interface MTU less IP header and 20 */
 	uint32_t gso_max;		/* payload bytes of one transmission at most; >= max_payload */
 };

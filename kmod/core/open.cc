@@ -15,10 +15,10 @@ void Connection::set_path(const sluice_path& path)
 {
     local_port = path.local_port;
     remote_port = path.remote_port;
-    snd.max_payload = path.max_payload;
+    snd.max_payload = greatest(path.max_payload, PAYLOAD_LEAST);
     snd.peer_mss = default_mss(path.remote);
-    snd.segment_max = path.gso_max;
-    rcv.advertise_mss = path.advertise_mss;
+    snd.segment_max = greatest<uint32_t>(path.gso_max, snd.max_payload);
+    rcv.advertise_mss = greatest(path.advertise_mss, PAYLOAD_LEAST);
     if (set.maxseg)
         rcv.advertise_mss = least(rcv.advertise_mss, set.maxseg);
 }

@@ -136,11 +136,19 @@ u16 sluice_route_payload(const struct sluice_sock *s, u32 mtu)
 static u32 gso_payload(struct sock *sk, u16 max_payload)
 {
 	u64 by_segments = (u64)sk->sk_gso_max_segs * max_payload;
-	u32 by_size = sk->sk_gso_max_size - sizeof(struct ipv6hdr) - SLUICE_HEADER_MAX;
+	u32 by_size = sk->sk_gso_max_size - sizeof(struct ipv6hdr) - SLUICE_HEADER_MAX -
+		      sluice_sk(sk)->header_extra;
 
 	if (!sk_can_gso(sk))
 		return max_payload;
 	return max_t(u32, min_t(u64, by_segments, by_size), max_payload);
+}
+
+static u16 advertised_mss(const struct sluice_sock *s, const struct dst_entry *dst)
+{
+	u32 most = min_t(u32, dst_metric_advmss(dst), U16_MAX);
+
+	return most > s->header_extra ? most - s->header_extra : 0;
 }
 
 void sluice_route_describe(struct sock *sk, struct sluice_path *path)
@@ -153,7 +161,7 @@ void sluice_route_describe(struct sock *sk, struct sluice_path *path)
 		.local_port = inet_sk(sk)->inet_num,
 		.remote_port = ntohs(inet_sk(sk)->inet_dport),
 		.max_payload = sluice_route_payload(s, mtu),
-		.advertise_mss = min_t(u32, dst_metric_advmss(dst), U16_MAX) - s->header_extra,
+		.advertise_mss = advertised_mss(s, dst),
 	};
 	memcpy(path->local, &sk->sk_v6_rcv_saddr, sizeof(path->local));
 	memcpy(path->remote, &sk->sk_v6_daddr, sizeof(path->remote));

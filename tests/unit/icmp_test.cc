@@ -87,13 +87,41 @@ Test(path_mtu, larger_one_is_used_for_what_is_sent_next)
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_mtu_reductions), 0);
 }
 
-Test(path_mtu, never_falls_below_48_bytes_of_payload)
+Test(path_mtu, never_falls_below_28_bytes_of_payload)
 {
     Scripted peer;
     peer.open_active();
     sluice_conn_path_mtu(&peer.socket->conn, 1, peer.sim.now());
-    peer.socket->write(pattern(480));
+    peer.socket->write(pattern(280));
     cr_assert_eq(peer.data_segments(), 10);
+}
+
+// IP options alone may be larger than a link takes.
+Test(path_mtu, of_nothing_at_all_lets_a_connection_begin_and_end)
+{
+    for (uint16_t mtu : {40, 52, 60}) {
+        for (bool timestamps : {false, true}) {
+            for (bool active : {false, true}) {
+                Scripted peer([&](lab::Stack& stack) {
+                    stack.mtu = mtu;
+                    stack.gso_max = 0;
+                });
+                peer.timestamps = timestamps;
+                if (active)
+                    peer.open_active();
+                else
+                    peer.open_passive();
+                uint32_t payload = timestamps ? 16 : 28;
+                cr_assert_eq(peer.socket->info().snd_mss, payload, "MTU %u", mtu);
+                peer.socket->write(pattern(10 * payload));
+                cr_assert_eq(peer.data_segments(), 10);
+                cr_assert_eq(peer.last().length, payload);
+                peer.ack();
+                peer.socket->close();
+                cr_assert(peer.last().flags & SLUICE_FIN);
+            }
+        }
+    }
 }
 
 Test(path_mtu, smaller_one_is_no_congestion)
