@@ -96,7 +96,8 @@ void sluice_half_open_remove(struct sluice_half_open_sock *h)
 	struct sock *sk = h->listener;
 
 	sluice_flow_remove(&h->flow);	/* nothing to do when its child has the place */
-	del_timer(&h->timer);
+	/* Where the lock is only owned, the timer may be going off, and be set after this. */
+	timer_shutdown(&h->timer);
 	list_del(&h->list);
 	sluice_sk(sk)->half_open_count--;
 	call_rcu(&h->rcu, free_rcu);

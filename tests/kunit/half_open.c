@@ -257,6 +257,26 @@ static void a_reset_makes_room_again(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count(t), 1);
 }
 
+/* As the timer does that goes off while the listener's lock is owned. */
+static void what_was_removed_sets_no_timer(struct kunit *test)
+{
+	struct table *t = listener(test, 10);
+	struct sluice_flow_key key = key_of(test, t, FIRST_PEER);
+	struct sluice_half_open_sock *h;
+
+	send_syn(test, t, FIRST_PEER);
+	take_lock(t);
+	h = find(&key);
+	if (h) {
+		sluice_half_open_remove(h);
+		mod_timer(&h->timer, jiffies + HZ / 20);
+		KUNIT_EXPECT_FALSE(test, timer_pending(&h->timer));
+		del_timer(&h->timer);
+	}
+	leave_lock(t);
+	KUNIT_EXPECT_NOT_NULL(test, h);
+}
+
 static void an_unanswered_syn_ack_is_repeated_and_given_up(struct kunit *test)
 {
 	struct table *t = listener(test, 10);
@@ -471,6 +491,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(a_syn_is_answered_and_remembered),
 	KUNIT_CASE(syns_beyond_the_limit_are_dropped_and_counted),
 	KUNIT_CASE(a_reset_makes_room_again),
+	KUNIT_CASE(what_was_removed_sets_no_timer),
 	KUNIT_CASE(an_unanswered_syn_ack_is_repeated_and_given_up),
 	KUNIT_CASE(syn_acks_have_the_listeners_hop_limit),
 	KUNIT_CASE(a_repeated_syn_ack_has_the_mark_of_the_syn),
