@@ -14,12 +14,12 @@
 static bool enough_to_read(struct sock *sk)
 {
 	const struct sluice_recvbuf *in = &sluice_sk(sk)->in;
-	u32 target = sock_rcvlowat(sk, 0, INT_MAX);
+	u32 unread = READ_ONCE(in->unread);
 
-	if (unlikely(READ_ONCE(in->urgent.state) != SLUICE_URGENT_NONE) &&
+	if (unlikely(READ_ONCE(in->urgent.state) != SLUICE_URGENT_NONE) && unread &&
 	    !sock_flag(sk, SOCK_URGINLINE) && sluice_urgent_at_mark(sk))
-		target++;
-	return READ_ONCE(in->unread) >= target;
+		unread--;
+	return unread >= sock_rcvlowat(sk, 0, INT_MAX) || (unread && sluice_recvbuf_cramped(sk));
 }
 
 static __poll_t poll_writable(struct sock *sk)

@@ -288,6 +288,16 @@ u32 sluice_host_receive_space(struct sluice_conn *c, u32 *full)
 	return space;
 }
 
+/* As of TCP's. */
+bool sluice_recvbuf_cramped(struct sock *sk)
+{
+	u32 size = READ_ONCE(sk->sk_rcvbuf);
+
+	return sk_under_memory_pressure(sk) ||
+	       atomic_read(&sk->sk_rmem_alloc) > size - size / 8 ||
+	       sluice_conn_window_used(&sluice_sk(sk)->conn);
+}
+
 void sluice_host_want_receive_buffer(struct sluice_conn *c, u32 payload)
 {
 	struct sluice_sock *s = sluice_sock_of(c);

@@ -45,6 +45,12 @@ static inline u64 sluice_recvbuf_truesize(const struct sluice_recvbuf *b, u32 pa
 	return ((u64)payload << 8) / b->density;
 }
 
+/*
+ * Will the buffer hardly grow fuller than it is, however little that is? Then
+ * nobody should wait for more. Needs no lock.
+ */
+bool sluice_recvbuf_cramped(struct sock *sk);
+
 /* Takes `bytes` that were read, out of the head of the queue. */
 void sluice_recvbuf_consume(struct sluice_recvbuf *b, struct sock *sk, struct sk_buff *skb,
 			    u32 bytes);

@@ -283,10 +283,10 @@ static void tell_fin(struct sock *sk)
 }
 
 /* Enough for SO_RCVLOWAT, or nothing more will come. */
-static bool worth_waking(const struct sock *sk)
+static bool worth_waking(struct sock *sk)
 {
 	return sluice_sk(sk)->in.unread >= READ_ONCE(sk->sk_rcvlowat) ||
-	       sock_flag(sk, SOCK_DONE) || atomic_read(&sk->sk_rmem_alloc) > sk->sk_rcvbuf;
+	       sock_flag(sk, SOCK_DONE) || sluice_recvbuf_cramped(sk);
 }
 
 static bool writer_waits(const struct sock *sk)
