@@ -123,6 +123,7 @@ def user_timeout_ends_what_nobody_answers(t):
     client.settimeout(60)
     equal(error_of(client.recv, 1), "ETIMEDOUT")
     check(time.monotonic() - begin > 0.5, time.monotonic() - begin)
+    closed(server)    # which wouldn't hear that the client is gone
 
 
 # ---- filters on what is received ---------------------------------------------------------
