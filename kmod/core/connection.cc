@@ -23,7 +23,8 @@ bool Connection::synchronized() const
 
 void Connection::finish(Instant now)
 {
-    keep_time(now);
+    if (chrono.kind != Chrono::Idle || snd.una < snd.write_end)
+        keep_time(now);
     if (state != State::Closed) {
         Instant deadline = next_deadline();
         if (deadline && (!timers.armed || deadline < timers.armed)) {
