@@ -313,6 +313,8 @@ struct Connection {
     // input.cc
     void segment(sluice_segment& seg, Instant now);
     void segment_synchronized(sluice_segment& seg, Instant now);
+    void take_old(sluice_segment& seg, Instant now);
+    void take(sluice_segment& seg, Instant now);
     void note_timestamp(const sluice_segment& seg, Instant now);
     bool timestamp_acceptable(const sluice_segment& seg, Instant now);
     bool reordered_ack(const sluice_segment& seg) const; // given that PAWS would reject it

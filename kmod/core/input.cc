@@ -53,17 +53,12 @@ bool Connection::reordered_ack(const sluice_segment& seg) const
            Sequence(seg.seq) <= rcv.nxt;
 }
 
-// TS.Recent (RFC 7323 4.3), except from payload that is wholly old: a
-// retransmission that overtook what was sent before it would make PAWS reject
-// all of that. An older value gets here only where PAWS no longer trusts TS.Recent.
-// Nor from what acknowledges nonsense (RFC 5961 5): one guess of a sequence number
-// would have PAWS reject the peer from then on.
+// TS.Recent (RFC 7323 4.3). An older value gets here only where PAWS no longer
+// trusts TS.Recent. What acknowledges nonsense doesn't (RFC 5961 5): one guess of
+// a sequence number would have PAWS reject the peer from then on.
 void Connection::note_timestamp(const sluice_segment& seg, Instant now)
 {
-    if (!ts.on || !seg.has_timestamp)
-        return;
-    bool old = seg.length && Sequence(seg.seq) + seg.length <= rcv.nxt;
-    if (old || Sequence(seg.seq) > rcv.wup)
+    if (!ts.on || !seg.has_timestamp || Sequence(seg.seq) > rcv.wup)
         return;
     ts.recent = seg.ts_value;
     ts.recent_at = now;
@@ -182,6 +177,26 @@ void Connection::segment_synchronized(sluice_segment& seg, Instant now)
     }
     timers.last_receive = now;
     timers.keepalive_probes = 0;
+    bool old = seg.length && Sequence(seg.seq) + seg.length <= rcv.nxt;
+    if (old && ts.on && seg.has_timestamp) [[unlikely]]
+        take_old(seg, now);
+    else
+        take(seg, now);
+}
+
+// A retransmission that overtook what was sent before it would make PAWS reject
+// all of that, so what it says is forgotten again; but its own acknowledgment
+// echoes it, or the sender would time what it sent long before.
+void Connection::take_old(sluice_segment& seg, Instant now)
+{
+    TimestampState before = ts;
+    take(seg, now);
+    ts = before;
+}
+
+// An acceptable segment: its acknowledgment, its payload, and what may go out now.
+void Connection::take(sluice_segment& seg, Instant now)
+{
     if (!acknowledgment(seg, now) || state == State::Closed)
         return;
     if (seg.flags & SLUICE_URG) [[unlikely]]

@@ -157,6 +157,27 @@ Test(paws, unacceptable_acknowledgment_does_not_move_the_clock)
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_paws_rejected), 0);
 }
 
+// RFC 7323 4.3: the sender takes the round trip of what it sent again, not of
+// what it sent long ago and whose acknowledgment was lost.
+Test(paws, acknowledgment_of_a_retransmission_echoes_it)
+{
+    Scripted peer;
+    peer.timestamps = true;
+    peer.open_passive();
+    peer.send(SLUICE_ACK, pattern(100));
+    uint32_t first = peer.last().ts_echo;
+    peer.ts_value += 25000;
+    peer.send(SLUICE_ACK, pattern(100), -100);
+    cr_assert_eq(peer.last().ack, peer.nxt);
+    cr_assert_eq(peer.last().ts_echo, first + 25000, "echoes %u, not %u", peer.last().ts_echo,
+                 first + 25000);
+    peer.ts_value -= 10000; // was sent before it, and comes later
+    peer.send(SLUICE_ACK, pattern(100));
+    cr_assert_eq(peer.socket->readable(), 200);
+    cr_assert_eq(peer.last().ts_echo, first + 15000);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_paws_rejected), 0);
+}
+
 // RFC 7323 5.5: what was seen 24 days ago is no measure any more, and gives way.
 Test(paws, after_24_days_timestamps_begin_anew)
 {
