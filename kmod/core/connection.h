@@ -189,7 +189,7 @@ struct MtuSearch {
 };
 
 struct Pacing {
-    uint64_t rate = ~0ull; // bytes per second that the window stands for; ~0: not known yet
+    uint64_t rate = ~0ull; // bytes per second of the window; ~0: not known yet, 0: none
     uint64_t next = 0;     // nanoseconds: then what was sent is over, at that rate; 0: unpaced
     uint32_t burst = ~0u;  // payload bytes of one transmission
     Instant waits_until;   // output has more and waits: for `next`, or the host's queues

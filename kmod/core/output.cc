@@ -134,7 +134,7 @@ bool Connection::transmit_cut(Sequence start, Sequence end, bool again, uint32_t
     t.offset = length ? start - snd.buffer_start : 0;
     t.length = length;
     t.mss = mss;
-    t.pacing_rate = pace.rate;
+    t.pacing_rate = pace.rate ? pace.rate : ~0ull;
     uint32_t segments = length > mss ? (length + mss - 1) / mss : 1;
     if (!sluice_host_transmit(handle(), &t)) {
         count(SLUICE_CNT_transmit_failed);

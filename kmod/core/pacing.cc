@@ -47,6 +47,8 @@ void Connection::update_pacing()
         wanted = ~0ull;
     }
     pace.limited = set.max_pacing_rate != ~0ull || cc.pacing_rate;
+    if (!wanted && pace.limited) // the ratio says none, the user something
+        wanted = set.max_pacing_rate;
     pace.rate = least(wanted, set.max_pacing_rate);
     if (!pace.limited)
         pace.next = 0;

@@ -252,6 +252,34 @@ Test(pacing, the_rate_is_the_window_over_a_round_trip)
     cr_assert_eq(peer.socket->info().pacing_rate, 1000u);
 }
 
+namespace
+{
+
+void without_ratios(lab::Stack& s)
+{
+    s.config().pacing_ss_ratio = s.config().pacing_ca_ratio = 0;
+}
+
+} // namespace
+
+// To the host that is no rate, not one of nothing.
+Test(pacing, without_ratios_the_host_is_told_of_no_rate)
+{
+    Waiting peer(without_ratios);
+    peer.acked(2);
+    cr_assert_eq(peer.stack.rate_told, ~0ull, "%lu", peer.stack.rate_told);
+}
+
+Test(pacing, without_ratios_a_limit_is_kept_all_the_same)
+{
+    Waiting peer(without_ratios);
+    peer.socket->set(SLUICE_OPTION_MAX_PACING_RATE, 100000);
+    peer.acked(2);
+    peer.acked(4);
+    cr_assert_eq(peer.stack.rate_told, 100000u, "%lu", peer.stack.rate_told);
+    cr_assert(waits(*peer.socket));
+}
+
 // ---- the size of a transmission ----------------------------------------------------------
 
 Test(pacing, a_long_round_trip_has_small_transmissions)

@@ -63,6 +63,7 @@ bool sluice_host_transmit(sluice_conn* c, const sluice_transmission* t)
     Socket& s = socket_of(c);
     if (fails(s.stack, s.stack.faults.transmit, s.stack.faults.transmit_chance))
         return false;
+    s.stack.rate_told = t->pacing_rate;
     if (t->length && t->offset + t->length > s.sent_bytes.size())
         broken(s, "transmission beyond the send buffer");
     if (t->length && !t->mss)

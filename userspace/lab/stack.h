@@ -131,9 +131,10 @@ public:
     Link* out = nullptr;
     uint16_t mtu = 1500;
     uint32_t gso_max = 65535;
-    bool paces = false;  // some queueing discipline does
-    uint32_t queued = 0; // bytes of each connection in this host's queues
-    bool ipv4 = false;   // addresses are v4-mapped
+    bool paces = false;     // some queueing discipline does
+    uint32_t queued = 0;    // bytes of each connection in this host's queues
+    uint64_t rate_told = 0; // with the last transmission, bytes per second
+    bool ipv4 = false;      // addresses are v4-mapped
     const sluice_cc_ops* cc = sluice_cc_builtin[0];
     Faults faults;
     bool check_invariants = true;
