@@ -321,6 +321,7 @@ struct Connection {
     void older_timestamp(const sluice_segment& seg, Instant now);
     bool sequence_acceptable(const sluice_segment& seg) const;
     void answer_unacceptable(const sluice_segment& seg, Instant now);
+    bool reset_after_fin(const sluice_segment& seg) const;
     void reset_received(const sluice_segment& seg, Instant now);
     void challenge_ack(Instant now);
 

@@ -102,10 +102,16 @@ void Connection::challenge_ack(Instant now)
     send_ack(now);
 }
 
+// Some (macOS) number a reset behind their FIN as the FIN itself.
+bool Connection::reset_after_fin(const sluice_segment& seg) const
+{
+    return (seg.flags & SLUICE_RST) && rcv.fin_taken && Sequence(seg.seq) == rcv.fin;
+}
+
 // RFC 5961 3.2: only the exact next sequence number resets at once.
 void Connection::reset_received(const sluice_segment& seg, Instant now)
 {
-    if (Sequence(seg.seq) != rcv.nxt) {
+    if (Sequence(seg.seq) != rcv.nxt && !reset_after_fin(seg)) {
         count(SLUICE_CNT_rst_challenged);
         challenge_ack(now);
         return;
@@ -158,7 +164,7 @@ void Connection::segment_synchronized(sluice_segment& seg, Instant now)
         older_timestamp(seg, now);
         return;
     }
-    if (!sequence_acceptable(seg)) {
+    if (!sequence_acceptable(seg) && !reset_after_fin(seg)) {
         answer_unacceptable(seg, now);
         return;
     }

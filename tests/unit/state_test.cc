@@ -18,6 +18,7 @@ enum Event {
     FinAck,   // the peer's FIN, which does
     FinAgain, // a repetition of the FIN that brought us here
     Rst,      // exactly in sequence
+    RstOfFin, // with the number before, which the peer's FIN had, if it came
     Syn,      // inside the window
     Data,     // ten bytes in sequence
     Shutdown,
@@ -54,6 +55,7 @@ const Row table[] = {
     {SLUICE_ESTABLISHED, FinAck, SLUICE_CLOSE_WAIT, "A", false, 0},
     {SLUICE_ESTABLISHED, Data, SLUICE_ESTABLISHED, "A", false, 0},
     {SLUICE_ESTABLISHED, Rst, SLUICE_CLOSED, "", false, reset},
+    {SLUICE_ESTABLISHED, RstOfFin, SLUICE_ESTABLISHED, "", false, 0},
     {SLUICE_ESTABLISHED, Syn, SLUICE_ESTABLISHED, "A", false, 0},
     {SLUICE_ESTABLISHED, Shutdown, SLUICE_FIN_WAIT_1, "FA", false, 0},
     {SLUICE_ESTABLISHED, Abort, SLUICE_CLOSED, "RA", false, 0},
@@ -63,6 +65,7 @@ const Row table[] = {
     {SLUICE_FIN_WAIT_1, FinAck, SLUICE_CLOSED, "A", true, 0},
     {SLUICE_FIN_WAIT_1, Data, SLUICE_FIN_WAIT_2, "A", false, 0}, // and acknowledges the FIN
     {SLUICE_FIN_WAIT_1, Rst, SLUICE_CLOSED, "", false, reset},
+    {SLUICE_FIN_WAIT_1, RstOfFin, SLUICE_FIN_WAIT_1, "", false, 0},
     {SLUICE_FIN_WAIT_1, Syn, SLUICE_FIN_WAIT_1, "A", false, 0},
     {SLUICE_FIN_WAIT_1, Shutdown, SLUICE_FIN_WAIT_1, "", false, 0},
     {SLUICE_FIN_WAIT_1, Abort, SLUICE_CLOSED, "RA", false, 0},
@@ -71,6 +74,7 @@ const Row table[] = {
     {SLUICE_FIN_WAIT_2, FinAck, SLUICE_CLOSED, "A", true, 0},
     {SLUICE_FIN_WAIT_2, Data, SLUICE_FIN_WAIT_2, "A", false, 0},
     {SLUICE_FIN_WAIT_2, Rst, SLUICE_CLOSED, "", false, reset},
+    {SLUICE_FIN_WAIT_2, RstOfFin, SLUICE_FIN_WAIT_2, "", false, 0},
     {SLUICE_FIN_WAIT_2, Syn, SLUICE_FIN_WAIT_2, "A", false, 0},
     {SLUICE_FIN_WAIT_2, Shutdown, SLUICE_FIN_WAIT_2, "", false, 0},
     {SLUICE_FIN_WAIT_2, Abort, SLUICE_CLOSED, "RA", false, 0},
@@ -79,6 +83,7 @@ const Row table[] = {
     {SLUICE_CLOSE_WAIT, FinAgain, SLUICE_CLOSE_WAIT, "A", false, 0},
     {SLUICE_CLOSE_WAIT, Data, SLUICE_CLOSE_WAIT, "A", false, 0}, // behind the FIN: nonsense
     {SLUICE_CLOSE_WAIT, Rst, SLUICE_CLOSED, "", false, broken_pipe},
+    {SLUICE_CLOSE_WAIT, RstOfFin, SLUICE_CLOSED, "", false, broken_pipe},
     {SLUICE_CLOSE_WAIT, Syn, SLUICE_CLOSE_WAIT, "A", false, 0},
     {SLUICE_CLOSE_WAIT, Shutdown, SLUICE_LAST_ACK, "FA", false, 0},
     {SLUICE_CLOSE_WAIT, Abort, SLUICE_CLOSED, "RA", false, 0},
@@ -86,6 +91,7 @@ const Row table[] = {
     {SLUICE_CLOSING, Ack, SLUICE_CLOSED, "", true, 0},
     {SLUICE_CLOSING, FinAgain, SLUICE_CLOSING, "A", false, 0},
     {SLUICE_CLOSING, Rst, SLUICE_CLOSED, "", false, reset},
+    {SLUICE_CLOSING, RstOfFin, SLUICE_CLOSED, "", false, reset},
     {SLUICE_CLOSING, Syn, SLUICE_CLOSING, "A", false, 0},
     {SLUICE_CLOSING, Shutdown, SLUICE_CLOSING, "", false, 0},
     {SLUICE_CLOSING, Abort, SLUICE_CLOSED, "", false, 0},
@@ -93,6 +99,7 @@ const Row table[] = {
     {SLUICE_LAST_ACK, Ack, SLUICE_CLOSED, "", false, 0},
     {SLUICE_LAST_ACK, FinAgain, SLUICE_LAST_ACK, "A", false, 0},
     {SLUICE_LAST_ACK, Rst, SLUICE_CLOSED, "", false, reset},
+    {SLUICE_LAST_ACK, RstOfFin, SLUICE_CLOSED, "", false, reset},
     {SLUICE_LAST_ACK, Syn, SLUICE_LAST_ACK, "A", false, 0},
     {SLUICE_LAST_ACK, Shutdown, SLUICE_LAST_ACK, "", false, 0},
     {SLUICE_LAST_ACK, Abort, SLUICE_CLOSED, "", false, 0},
@@ -157,6 +164,9 @@ void happen(Scripted& peer, sluice_state state, Event event)
         break;
     case Rst:
         peer.send(state == SLUICE_SYN_SENT ? SLUICE_RST | SLUICE_ACK : SLUICE_RST);
+        break;
+    case RstOfFin:
+        peer.send(SLUICE_RST, {}, -1);
         break;
     case Syn:
         if (state == SLUICE_SYN_SENT)
