@@ -7,6 +7,7 @@
 #ifndef SLUICE_LINUX_COMPAT_H
 #define SLUICE_LINUX_COMPAT_H
 
+#include <linux/bpf-cgroup.h>
 #include <linux/ipv6.h>
 #include <linux/skbuff.h>
 #include <linux/tcp.h>
@@ -227,6 +228,29 @@ static inline void sluice_inet6_forget_labels(struct sock *sk)
 static inline void sluice_inet6_forget_labels(struct sock *sk)
 {
 	RCU_INIT_POINTER(inet6_sk(sk)->ipv6_fl_list, NULL);
+}
+#endif
+
+/* Programs of cgroups that refuse or redirect a connect(); 0 or a negative errno. */
+#ifdef SLUICE_HAVE_SOCK_ADDR_LENGTH
+static inline int sluice_ask_cgroup_v4(struct sock *sk, struct sockaddr *address, int length)
+{
+	return BPF_CGROUP_RUN_PROG_INET4_CONNECT(sk, address, &length);
+}
+
+static inline int sluice_ask_cgroup_v6(struct sock *sk, struct sockaddr *address, int length)
+{
+	return BPF_CGROUP_RUN_PROG_INET6_CONNECT(sk, address, &length);
+}
+#else
+static inline int sluice_ask_cgroup_v4(struct sock *sk, struct sockaddr *address, int length)
+{
+	return BPF_CGROUP_RUN_PROG_INET4_CONNECT(sk, address);
+}
+
+static inline int sluice_ask_cgroup_v6(struct sock *sk, struct sockaddr *address, int length)
+{
+	return BPF_CGROUP_RUN_PROG_INET6_CONNECT(sk, address);
 }
 #endif
 

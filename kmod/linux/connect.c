@@ -13,6 +13,7 @@
 
 #include "address.h"
 #include "compat.h"
+#include "control.h"
 #include "fastopen.h"
 #include "sock.h"
 #include "time_wait.h"
@@ -202,6 +203,31 @@ static void give_up(struct sock *sk)
 	inet_sk(sk)->inet_dport = 0;
 	sk->sk_route_caps = 0;
 	sk_dst_reset(sk);
+}
+
+/* They know AF_INET6, and may rewrite what they are shown. */
+static int ask_cgroup_v6(struct sock *sk, struct sockaddr *address, int length)
+{
+	sa_family_t family;
+	int error;
+
+	if (length < SIN6_LEN_RFC2133)
+		return -EINVAL;
+	family = address->sa_family;
+	if (sluice_sk(sk)->sluice_family && family == sluice_family)
+		address->sa_family = AF_INET6;
+	error = sluice_ask_cgroup_v6(sk, address, length);
+	address->sa_family = family;
+	return error;
+}
+
+int sluice_pre_connect(struct sock *sk, struct sockaddr *address, int length)
+{
+	if (sk->sk_family == AF_INET6)
+		return ask_cgroup_v6(sk, address, length);
+	if (length < (int)sizeof(struct sockaddr_in))
+		return -EINVAL;
+	return sluice_ask_cgroup_v4(sk, address, length);
 }
 
 int sluice_connect(struct sock *sk, struct sockaddr *address, int length)

@@ -346,6 +346,12 @@ int sluice_port_get(struct sock *sk, unsigned short number)
 	return error;
 }
 
+void sluice_port_give_back(struct sock *sk)
+{
+	sluice_port_put(&sluice_sk(sk)->port);
+	inet_sk(sk)->inet_num = 0;
+}
+
 void sluice_port_unlisten(struct sock *sk)
 {
 	struct sluice_port_user *user = &sluice_sk(sk)->port;

@@ -34,6 +34,8 @@ void sluice_ports_exit(void);
  * Real TCP reserves the port against kernel TCP. 0, -EADDRINUSE, -ENOMEM.
  */
 int sluice_port_get(struct sock *sk, unsigned short number);
+/* proto.put_port: a cgroup's program refuses what get_port gave. Socket lock held. */
+void sluice_port_give_back(struct sock *sk);
 /* sk, which has the port yet, listens no longer. Socket lock held. */
 void sluice_port_unlisten(struct sock *sk);
 /* The address that counts for conflicts: IPv4 as v4-mapped, :: any. */

@@ -154,7 +154,8 @@ void sluice_close(struct sock *sk, long timeout);
 void sluice_shutdown(struct sock *sk, int how);
 int sluice_disconnect(struct sock *sk, int flags);
 
-/* connect.c: proto.connect */
+/* connect.c: proto.pre_connect (programs of cgroups), proto.connect */
+int sluice_pre_connect(struct sock *sk, struct sockaddr *address, int length);
 int sluice_connect(struct sock *sk, struct sockaddr *address, int length);
 
 /* sendmsg.c, recvmsg.c, poll.c: struct proto_ops */

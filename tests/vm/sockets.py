@@ -17,6 +17,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from cgroup import Cgroup  # noqa: E402
 from mix import KERNEL4, KERNEL6, OURS4, OURS6  # noqa: E402
 from network import Link, inside  # noqa: E402
 from network import run as command  # noqa: E402
@@ -465,6 +466,76 @@ def disconnected_by_af_unspec(t):
     equal(error_of(server.recv, 1), "ECONNRESET")
     equal(error_of(client.recv, 1), "ECONNRESET")
     equal(error_of(client.recv, 1), "ENOTCONN")
+
+
+# ---- programs of the control group ------------------------------------------------
+
+def instruction(code, registers=0, offset=0, value=0):
+    return struct.pack("=BBhi", code, registers, offset, value)
+
+
+def verdict(allow):
+    return instruction(0xb7, value=allow) + instruction(0x95)      # r0 = allow; exit
+
+
+@contextlib.contextmanager
+def ruled(group, kind, points, *instructions):
+    """A program has a say at each of these points, of IPv4 and IPv6."""
+    with contextlib.ExitStack() as programs:
+        for point in points:
+            programs.enter_context(group.program(kind, point, *instructions))
+        yield
+
+
+def connecting(group, *instructions):
+    return ruled(group, 18, (10, 11), *instructions)
+
+
+def binding(group, *instructions):
+    return ruled(group, 9, (12, 13), *instructions)
+
+
+@test(*ALL)
+def cgroup_refuses_connect(t):
+    listener = t.listener()
+    with Cgroup() as group, group.entered():
+        client = t.socket()
+        with connecting(group, verdict(0)):
+            equal(error_of(t.connect, client, t.port_of(listener)), "EPERM")
+            equal(error_of(call, libc.connect, client.fileno(), t.address(1), 8), "EINVAL", "a short address")
+        t.connect(client, t.port_of(listener))
+        client.close()
+
+
+@test(*ALL)
+def cgroup_leads_connect_elsewhere(t):
+    listener = t.listener()
+    port = t.port_of(listener)
+    with Cgroup() as group, group.entered():
+        client = t.socket()
+        store = (instruction(0xb7, registers=2, value=socket.htons(port)),      # r2 = port
+                 instruction(0x63, registers=0x21, offset=24))                  # context->user_port = r2
+        with connecting(group, *store, verdict(1)):
+            t.connect(client, next(ports))
+        equal(t.port_of(client, peer=True), port)
+        t.accept(listener).close()
+        client.close()
+
+
+@test(*ALL)
+def port_that_the_cgroup_refuses_stays_free(t):
+    port = next(ports)
+    with Cgroup() as group, group.entered():
+        refused = t.socket()
+        with binding(group, verdict(0)):
+            equal(error_of(t.bind, refused, port), "EPERM")
+        equal(t.port_of(refused), 0)
+        another = t.socket()
+        t.bind(another, port)
+        t.bind(refused, next(ports))
+        refused.listen()
+        refused.close()
+        another.close()
 
 
 # ---- data -----------------------------------------------------------------------

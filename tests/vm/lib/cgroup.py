@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-# A memory control group. Sockets belong to the group in which they were made.
+# A control group. Sockets belong to the group in which they were made: their
+# memory counts there, and its BPF programs have a say.
 import contextlib
+import ctypes
 import os
+import struct
 
 from runner import until
+from transport import call, libc
 
 
 ROOT = "/sys/fs/cgroup"
@@ -22,13 +26,20 @@ def put(path, value):
         file.write(str(value))
 
 
+def bpf(command, form, *fields):
+    attributes = struct.pack(form, *fields).ljust(120, b"\0")
+    number = {"x86_64": 321}[os.uname().machine]
+    return call(libc.syscall, number, command, attributes, len(attributes))
+
+
 class Cgroup:
     """A new group below the root, removed at the end."""
 
     path = f"{ROOT}/sluice-test"
 
     def __enter__(self):
-        put(f"{ROOT}/cgroup.subtree_control", "+memory")
+        if has_memory_controller():
+            put(f"{ROOT}/cgroup.subtree_control", "+memory")
         os.mkdir(self.path)
         return self
 
@@ -50,6 +61,22 @@ class Cgroup:
             yield
         finally:
             put(f"{ROOT}/cgroup.procs", os.getpid())
+
+    @contextlib.contextmanager
+    def program(self, kind, point, *instructions):
+        """A BPF program (bpf(2): its type, and the attach type) is asked."""
+        code = ctypes.create_string_buffer(b"".join(instructions))
+        license_name = ctypes.create_string_buffer(b"GPL")
+        program = bpf(5, "=IIQQ44xI", kind, len(code) // 8, ctypes.addressof(code),
+                      ctypes.addressof(license_name), point)
+        group = os.open(self.path, os.O_RDONLY)
+        bpf(8, "=IIII", group, program, point, 0)
+        try:
+            yield
+        finally:
+            bpf(9, "=IIII", group, program, point, 0)
+            os.close(group)
+            os.close(program)
 
     def limit(self, which, size):
         put(f"{self.path}/memory.{which}", size)
