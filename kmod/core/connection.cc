@@ -262,9 +262,9 @@ uint32_t sluice_conn_unacked(const sluice_conn* c)
     return of(c).snd.write_end - of(c).snd.buffer_start;
 }
 
-bool sluice_conn_window_used(const sluice_conn* c)
+bool sluice_conn_window_used(sluice_conn* c)
 {
-    return of(c).receive_window() <= of(c).rcv.mss;
+    return of(c).window_used();
 }
 
 bool sluice_conn_fin_received(const sluice_conn* c)

@@ -443,6 +443,7 @@ struct Connection {
     void application_read(uint32_t bytes, Instant now);
 
     // window.cc
+    bool window_used();
     uint32_t receive_window() const { return rcv.right > rcv.nxt ? rcv.right - rcv.nxt : 0; }
     void choose_scale();
     uint32_t first_window();  // of a SYN, bytes: never scaled (RFC 7323 2.2)

@@ -252,8 +252,8 @@ bool sluice_conn_fin_received(const struct sluice_conn *c);
 bool sluice_conn_write_closed(const struct sluice_conn *c);
 /* In SYN_RECEIVED, but open to both directions: the SYN had a good cookie (RFC 7413 4.2.2). */
 bool sluice_conn_open_early(const struct sluice_conn *c);
-/* Has the peer used its window up, but for what is less than a full segment? Without the lock: as of late. */
-bool sluice_conn_window_used(const struct sluice_conn *c);
+/* Has the peer used its window up, or all but a little? Without the lock: as of late. */
+bool sluice_conn_window_used(struct sluice_conn *c);
 /* Sequence number of the next byte in order. */
 uint32_t sluice_conn_rcv_nxt(const struct sluice_conn *c);
 /* Payload bytes of a full segment now. */

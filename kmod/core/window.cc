@@ -54,6 +54,15 @@ uint32_t Connection::choose_window()
     return space;
 }
 
+// What is left is less than a segment, of a size that goes with the buffer, as
+// the peer may not have sent any full one yet.
+bool Connection::window_used()
+{
+    uint32_t full = 0;
+    sluice_host_receive_space(handle(), &full);
+    return receive_window() <= least<uint32_t>(full / 8, rcv.mss);
+}
+
 uint16_t Connection::advertise()
 {
     uint32_t window = choose_window();

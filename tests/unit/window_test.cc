@@ -47,8 +47,13 @@ Test(window, closes_when_nobody_reads_and_opens_when_somebody_does)
     client->connect(80);
     p.sim.run_for(second);
     lab::Socket* server = listener.accept();
-    client->write(pattern(100000));
+    Bytes bytes = pattern(100000);
+    client->write(Bytes(bytes.begin(), bytes.begin() + 10000));
+    p.sim.run_for(second);
+    cr_assert_not(sluice_conn_window_used(&server->conn));
+    client->write(Bytes(bytes.begin() + 10000, bytes.end()));
     p.sim.run_for(3 * second);
+    cr_assert(sluice_conn_window_used(&server->conn));
     cr_assert_eq(client->info().snd_wnd, 0);
     cr_assert_geq(p.b.counter(SLUICE_CNT_zero_windows_sent), 1);
     // Each window told is rounded up to the scale's unit, so that it never shrinks.
@@ -62,7 +67,7 @@ Test(window, closes_when_nobody_reads_and_opens_when_somebody_does)
             return all.size() == 100000;
         },
         10 * second);
-    cr_assert(all == pattern(100000));
+    cr_assert(all == bytes);
 }
 
 Test(window, probes_go_on_as_long_as_the_peer_answers)
