@@ -13,7 +13,6 @@
 #include "control.h"
 #include "fixture.h"
 #include "params.h"
-#include "text_params.h"
 #include "sluice.h"
 #include "text_params.h"
 
