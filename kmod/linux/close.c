@@ -12,6 +12,7 @@
 #include "listen.h"
 #include "sock.h"
 #include "tcp_limits.h"
+#include "tx_stamps.h"
 
 /* SO_LINGER of zero: RST, and what is unsent is dropped. */
 static bool aborts(const struct sock *sk)
@@ -101,6 +102,7 @@ int sluice_disconnect(struct sock *sk, int flags)
 	if (error)
 		return error;
 	sluice_sock_purge(sk);
+	sluice_tx_stamps_restart(sk);
 	sluice_timer_stop(s);
 	s->timer_due = 0;
 	s->fastopen = NULL;

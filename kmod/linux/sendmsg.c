@@ -128,7 +128,8 @@ static int send_locked(struct sock *sk, struct msghdr *msg, bool splices)
 	/* Before its last byte goes. */
 	if (unlikely(cookie.tsflags) && s->out.end != begin &&
 	    (pending || sluice_conn_unsent(&s->conn)))
-		sluice_tx_stamps_mark(sk, cookie.tsflags, begin, s->out.end);
+		sluice_tx_stamps_mark(sk, cookie.tsflags, begin, s->out.end,
+				      pending + sluice_conn_unsent(&s->conn));
 	report(sk, &pending, flags & MSG_MORE, flags);
 	sluice_zerocopy_end(&zerocopy, copied);
 	return copied || !msg_data_left(msg) ? copied : sk_stream_error(sk, flags, result);

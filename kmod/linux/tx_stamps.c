@@ -9,8 +9,8 @@
  * takes it from the error queue.
  */
 #include <linux/errqueue.h>
-#include <linux/list.h>
 #include <linux/net_tstamp.h>
+#include <linux/rbtree.h>
 #include <linux/slab.h>
 #include <linux/tcp.h>
 #include <net/inet_common.h>
@@ -19,14 +19,15 @@
 #include "tx_stamps.h"
 
 struct mark {
-	struct list_head list;
+	struct rb_node node;
 	u32 position;		/* of the byte in the stream */
+	u16 span;		/* so many bytes, up to it, it stands for; U16_MAX: or more */
 	u8 flags;		/* SKBTX_* */
 	bool acked;		/* its acknowledgment is to be told, too */
 };
 
 struct sluice_tx_stamps {
-	struct list_head marks;	/* in the stream's order */
+	struct rb_root marks;	/* by position */
 	u32 counted_from;	/* position at which SOF_TIMESTAMPING_OPT_ID begins */
 	u32 first;		/* sequence number of position 0 */
 };
@@ -40,44 +41,110 @@ static struct sluice_tx_stamps *stamps_of(struct sluice_sock *s)
 	stamps = kzalloc(sizeof(*stamps), s->inet.sk.sk_allocation | __GFP_NOWARN);
 	if (!stamps)
 		return NULL;
-	INIT_LIST_HEAD(&stamps->marks);
+	stamps->marks = RB_ROOT;
 	WRITE_ONCE(s->tx_stamps, stamps);
 	return stamps;
 }
 
-void sluice_tx_stamps_mark(struct sock *sk, u32 tsflags, u32 begin, u32 end)
+/* ---- marks ------------------------------------------------------------------ */
+
+static struct mark *mark_of(struct rb_node *node)
+{
+	return rb_entry_safe(node, struct mark, node);
+}
+
+/* They are paid for as what they mark is. */
+static struct mark *create_mark(struct sock *sk, struct sluice_tx_stamps *stamps, u32 begin)
+{
+	struct rb_node *last = rb_last(&stamps->marks);
+	struct mark *mark;
+
+	if (!sk_wmem_schedule(sk, sizeof(*mark)))
+		return NULL;
+	mark = kzalloc(sizeof(*mark), sk->sk_allocation | __GFP_NOWARN);
+	if (!mark)
+		return NULL;
+	sk_wmem_queued_add(sk, sizeof(*mark));
+	sk_mem_charge(sk, sizeof(*mark));
+	mark->position = begin - 1;
+	rb_link_node(&mark->node, last, last ? &last->rb_right : &stamps->marks.rb_node);
+	rb_insert_color(&mark->node, &stamps->marks);
+	return mark;
+}
+
+static void free_mark(struct sock *sk, struct mark *mark)
+{
+	sk_wmem_queued_add(sk, -(int)sizeof(*mark));
+	sk_mem_uncharge(sk, sizeof(*mark));
+	kfree(mark);
+}
+
+/*
+ * What waits to be sent and goes in one segment has one mark, however many
+ * sends it is of; as in TCP, which puts it in one packet. NULL: none is for it.
+ */
+static struct mark *find_waiting(struct sock *sk, struct sluice_tx_stamps *stamps, u32 end,
+				 u32 unsent)
+{
+	struct mark *last = mark_of(rb_last(&stamps->marks));
+	u32 more;
+
+	if (!last)
+		return NULL;
+	more = end - 1 - last->position;
+	if (more >= unsent || last->span + more > sluice_conn_mss(&sluice_sk(sk)->conn))
+		return NULL;
+	return last;
+}
+
+void sluice_tx_stamps_mark(struct sock *sk, u32 tsflags, u32 begin, u32 end, u32 unsent)
 {
 	struct sluice_tx_stamps *stamps;
-	struct mark *mark;
+	struct mark *mark = NULL;
 
 	if (!(tsflags & SOF_TIMESTAMPING_TX_RECORD_MASK))
 		return;
 	stamps = stamps_of(sluice_sk(sk));
-	mark = stamps ? kzalloc(sizeof(*mark), sk->sk_allocation | __GFP_NOWARN) : NULL;
+	if (stamps)
+		mark = find_waiting(sk, stamps, end, unsent) ?: create_mark(sk, stamps, begin);
 	if (!mark)
 		return;
 	/* Setting the option zeroes sk_tskey, which nobody else uses here. */
 	if ((tsflags & SOF_TIMESTAMPING_OPT_ID) && !atomic_xchg(&sk->sk_tskey, 1))
 		WRITE_ONCE(stamps->counted_from, begin);
+	mark->span = min_t(u32, mark->span + (end - 1 - mark->position), U16_MAX);
 	mark->position = end - 1;
-	mark->acked = tsflags & SOF_TIMESTAMPING_TX_ACK;
+	mark->acked |= !!(tsflags & SOF_TIMESTAMPING_TX_ACK);
 	__sock_tx_timestamp(tsflags, &mark->flags);
-	list_add_tail(&mark->list, &stamps->marks);
+}
+
+/* The last one before that position. */
+static struct mark *find_before(const struct sluice_tx_stamps *stamps, u32 position)
+{
+	struct rb_node *node = stamps->marks.rb_node;
+	struct mark *best = NULL;
+
+	while (node) {
+		if ((s32)(mark_of(node)->position - position) < 0) {
+			best = mark_of(node);
+			node = node->rb_right;
+		} else {
+			node = node->rb_left;
+		}
+	}
+	return best;
 }
 
 void sluice_tx_stamps_apply(struct sluice_sock *s, struct sk_buff *skb, u32 position, u32 length)
 {
 	struct sluice_tx_stamps *stamps = s->tx_stamps;
-	struct mark *mark;
+	const struct mark *mark = find_before(stamps, position + length);
 
-	list_for_each_entry_reverse(mark, &stamps->marks, list) {
-		if (mark->position - position >= length)
-			continue;
-		WRITE_ONCE(stamps->first, ntohl(tcp_hdr(skb)->seq) - position);
-		skb_shinfo(skb)->tx_flags |= mark->flags;
-		skb_shinfo(skb)->tskey = stamps->first + mark->position;
+	if (!mark || mark->position - position >= length)
 		return;
-	}
+	WRITE_ONCE(stamps->first, ntohl(tcp_hdr(skb)->seq) - position);
+	skb_shinfo(skb)->tx_flags |= mark->flags;
+	skb_shinfo(skb)->tskey = stamps->first + mark->position;
 }
 
 /* An empty packet stands for those that carried it. */
@@ -95,15 +162,15 @@ static void tell_acked(struct sock *sk, u32 key)
 void sluice_tx_stamps_acked(struct sluice_sock *s)
 {
 	struct sluice_tx_stamps *stamps = s->tx_stamps;
-	struct mark *mark, *next;
+	struct mark *mark;
 
-	list_for_each_entry_safe(mark, next, &stamps->marks, list) {
+	while ((mark = mark_of(rb_first(&stamps->marks)))) {
 		if ((s32)(mark->position - s->out.base) >= 0)
 			return;
 		if (mark->acked)
 			tell_acked(&s->inet.sk, stamps->first + mark->position);
-		list_del(&mark->list);
-		kfree(mark);
+		rb_erase(&mark->node, &stamps->marks);
+		free_mark(&s->inet.sk, mark);
 	}
 }
 
@@ -113,27 +180,50 @@ void sluice_tx_stamps_purge(struct sluice_sock *s)
 
 	if (!s->tx_stamps)
 		return;
-	list_for_each_entry_safe(mark, next, &s->tx_stamps->marks, list)
-		kfree(mark);
+	rbtree_postorder_for_each_entry_safe(mark, next, &s->tx_stamps->marks, node)
+		free_mark(&s->inet.sk, mark);
 	kfree(s->tx_stamps);
 	s->tx_stamps = NULL;
 }
 
-/* Names the byte of the next report by its place. */
-static void count_place(struct sock *sk, const struct sluice_tx_stamps *stamps)
+/* ---- reports ---------------------------------------------------------------- */
+
+/* Names the byte of a report by its place. */
+static void count_place(struct sk_buff *skb, const struct sluice_tx_stamps *stamps)
 {
+	struct sock_exterr_skb *report = SKB_EXT_ERR(skb);
+
+	/* Such a report has no port: there it is kept that this was done (a peek leaves it). */
+	if (report->ee.ee_origin != SO_EE_ORIGIN_TIMESTAMPING || report->port)
+		return;
+	report->ee.ee_data -= READ_ONCE(stamps->first) + READ_ONCE(stamps->counted_from);
+	report->port = htons(1);
+}
+
+/* Of the next `most` reports, when the socket wants to know places. */
+static void count_places(struct sock *sk, u32 most)
+{
+	const struct sluice_tx_stamps *stamps = sluice_sk(sk)->tx_stamps;
+	unsigned long flags;
 	struct sk_buff *skb;
 
-	spin_lock_bh(&sk->sk_error_queue.lock);
-	skb = skb_peek(&sk->sk_error_queue);
-	/* Such a report has no port: there it is kept that this was done (a peek leaves it). */
-	if (skb && SKB_EXT_ERR(skb)->ee.ee_origin == SO_EE_ORIGIN_TIMESTAMPING &&
-	    !SKB_EXT_ERR(skb)->port) {
-		SKB_EXT_ERR(skb)->ee.ee_data -= READ_ONCE(stamps->first) +
-						READ_ONCE(stamps->counted_from);
-		SKB_EXT_ERR(skb)->port = htons(1);
+	if (!stamps || !(READ_ONCE(sk->sk_tsflags) & SOF_TIMESTAMPING_OPT_ID))
+		return;
+	/* A device that takes the time may report from a hard interrupt. */
+	spin_lock_irqsave(&sk->sk_error_queue.lock, flags);
+	skb_queue_walk(&sk->sk_error_queue, skb) {
+		if (!most--)
+			break;
+		count_place(skb, stamps);
 	}
-	spin_unlock_bh(&sk->sk_error_queue.lock);
+	spin_unlock_irqrestore(&sk->sk_error_queue.lock, flags);
+}
+
+void sluice_tx_stamps_restart(struct sock *sk)
+{
+	count_places(sk, U32_MAX);
+	sluice_tx_stamps_purge(sluice_sk(sk));
+	atomic_set(&sk->sk_tskey, 0);
 }
 
 int sluice_tx_stamps_recv(struct sock *sk, struct msghdr *msg, size_t size)
@@ -141,8 +231,7 @@ int sluice_tx_stamps_recv(struct sock *sk, struct msghdr *msg, size_t size)
 	int length = 0, result;
 
 	lock_sock(sk);
-	if (sluice_sk(sk)->tx_stamps && (READ_ONCE(sk->sk_tsflags) & SOF_TIMESTAMPING_OPT_ID))
-		count_place(sk, sluice_sk(sk)->tx_stamps);
+	count_places(sk, 1);
 	result = inet_recv_error(sk, msg, size, &length);
 	release_sock(sk);
 	return result;

@@ -13,11 +13,17 @@ static struct sluice_sock *marked_sock(struct kunit *test)
 	return sluice_sk(fixture_socket(test, AF_SLUICE)->sk);
 }
 
-static void mark(struct sluice_sock *s, u32 flags, u32 begin, u32 end)
+/* The last `unsent` bytes before `end` can't go yet. */
+static void mark_waiting(struct sluice_sock *s, u32 flags, u32 begin, u32 end, u32 unsent)
 {
 	lock_sock(&s->inet.sk);
-	sluice_tx_stamps_mark(&s->inet.sk, flags, begin, end);
+	sluice_tx_stamps_mark(&s->inet.sk, flags, begin, end, unsent);
 	release_sock(&s->inet.sk);
+}
+
+static void mark(struct sluice_sock *s, u32 flags, u32 begin, u32 end)
+{
+	mark_waiting(s, flags, begin, end, end - begin);
 }
 
 /* The stream position that a packet of these bytes is to be stamped for; -1: none. */
@@ -105,6 +111,75 @@ static void an_acknowledgment_is_told_of_who_asked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SKB_EXT_ERR(skb_peek(queue))->ee.ee_data, FIRST + 99);
 }
 
+static int charge(const struct sluice_sock *s)
+{
+	return READ_ONCE(s->inet.sk.sk_wmem_queued);
+}
+
+static void sends_that_wait_for_one_segment_share_a_mark(struct kunit *test)
+{
+	struct sluice_sock *s = marked_sock(test);
+	u32 mss = sluice_conn_mss(&s->conn), i;
+	int one;
+
+	mark(s, SOF_TIMESTAMPING_TX_SOFTWARE, 0, 100);
+	one = charge(s);
+	KUNIT_EXPECT_GT(test, one, 0);
+	for (i = 100; i < 100 + mss; i++)	/* the first of them isn't the last mark's any more */
+		mark_waiting(s, SOF_TIMESTAMPING_TX_SOFTWARE, i, i + 1, i + 1 - 100);
+	KUNIT_EXPECT_EQ(test, charge(s), 2 * one);
+	mark_waiting(s, SOF_TIMESTAMPING_TX_SOFTWARE, i, i + 1, i + 1 - 100);
+	KUNIT_EXPECT_EQ(test, charge(s), 3 * one);
+	KUNIT_EXPECT_EQ(test, stamped(test, s, 0, 100), 99);
+	KUNIT_EXPECT_EQ(test, stamped(test, s, 100, mss - 1), -1);
+	KUNIT_EXPECT_EQ(test, stamped(test, s, 100, mss), 99 + mss);
+	KUNIT_EXPECT_EQ(test, stamped(test, s, 100 + mss, 1), 100 + mss);
+	acknowledge(s, 101 + mss);
+	KUNIT_EXPECT_EQ(test, charge(s), 0);
+}
+
+static void a_shared_mark_tells_all_that_was_asked(struct kunit *test)
+{
+	struct sluice_sock *s = marked_sock(test);
+
+	s->inet.sk.sk_tsflags = SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY;
+	mark_waiting(s, SOF_TIMESTAMPING_TX_ACK, 0, 10, 10);
+	mark_waiting(s, SOF_TIMESTAMPING_TX_SOFTWARE, 10, 20, 20);
+	KUNIT_EXPECT_EQ(test, stamped(test, s, 0, 20), 19);
+	acknowledge(s, 20);
+	KUNIT_EXPECT_EQ(test, skb_queue_len(&s->inet.sk.sk_error_queue), 1);
+}
+
+static void large_sends_have_a_mark_each(struct kunit *test)
+{
+	struct sluice_sock *s = marked_sock(test);
+
+	mark_waiting(s, SOF_TIMESTAMPING_TX_SOFTWARE, 0, 100000, 100000);
+	mark_waiting(s, SOF_TIMESTAMPING_TX_SOFTWARE, 100000, 100001, 100001);
+	KUNIT_EXPECT_EQ(test, stamped(test, s, 0, 100000), 99999);
+	KUNIT_EXPECT_EQ(test, stamped(test, s, 50000, 50001), 100000);
+}
+
+static void a_new_stream_has_no_marks_and_counts_anew(struct kunit *test)
+{
+	struct sluice_sock *s = marked_sock(test);
+	struct sk_buff_head *queue = &s->inet.sk.sk_error_queue;
+
+	s->inet.sk.sk_tsflags = SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY;
+	mark(s, SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_TX_ACK, 50, 100);
+	mark(s, SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_TX_ACK, 100, 200);
+	stamped(test, s, 0, 200);
+	acknowledge(s, 100);
+	lock_sock(&s->inet.sk);
+	sluice_disconnect(&s->inet.sk, 0);
+	release_sock(&s->inet.sk);
+	KUNIT_EXPECT_NULL(test, s->tx_stamps);
+	KUNIT_EXPECT_EQ(test, charge(s), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&s->inet.sk.sk_tskey), 0);
+	KUNIT_ASSERT_EQ(test, skb_queue_len(queue), 1);
+	KUNIT_EXPECT_EQ(test, SKB_EXT_ERR(skb_peek(queue))->ee.ee_data, 49);
+}
+
 static void who_asks_for_nothing_leaves_no_mark(struct kunit *test)
 {
 	struct sluice_sock *s = marked_sock(test);
@@ -118,6 +193,10 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(positions_wrap),
 	KUNIT_CASE(acknowledged_marks_go),
 	KUNIT_CASE(an_acknowledgment_is_told_of_who_asked),
+	KUNIT_CASE(sends_that_wait_for_one_segment_share_a_mark),
+	KUNIT_CASE(a_shared_mark_tells_all_that_was_asked),
+	KUNIT_CASE(large_sends_have_a_mark_each),
+	KUNIT_CASE(a_new_stream_has_no_marks_and_counts_anew),
 	KUNIT_CASE(who_asks_for_nothing_leaves_no_mark),
 	{}
 };
