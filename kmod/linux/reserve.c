@@ -48,11 +48,16 @@ static void free_gone(struct work_struct *work)
 
 static DECLARE_WORK(free_work, free_gone);
 
-/* Closing the holder takes its lock: not here, where its user's is held, or a spinlock. */
+/*
+ * Closing the holder takes its lock: not here, where its user's is held, or a
+ * spinlock. Who flushes waits for what was freed before, whoever was first.
+ */
 void sluice_reservation_free(struct sluice_reservation *r)
 {
-	if (r && llist_add(&r->gone, &gone))
-		schedule_work(&free_work);
+	if (!r)
+		return;
+	llist_add(&r->gone, &gone);
+	schedule_work(&free_work);
 }
 
 void sluice_reservations_flush(void)
