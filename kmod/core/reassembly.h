@@ -47,6 +47,8 @@ public:
     bool holds(Sequence start, Sequence end) const;
     // Adds [start, end), merging with neighbours. Needs reserve().
     void add(Sequence start, Sequence end);
+    // The range that holds `s` is told of first.
+    void note_recent(Sequence s);
     // All before rcv_nxt is in order now; returns where contiguous bytes from
     // rcv_nxt end.
     Sequence advance(Sequence rcv_nxt);
@@ -60,7 +62,6 @@ public:
 
 private:
     static constexpr uint8_t recent_max = 4;
-    void note_recent(Sequence s);
 
     GrowingArray<HeldRange, 2> ranges_;
     uint32_t bytes_ = 0;

@@ -115,6 +115,7 @@ void Connection::payload(sluice_segment& seg, Instant now)
             start = rcv.nxt;
         } else if (held.holds(start, end)) {
             report_duplicate(start, end);
+            held.note_recent(start); // behind the report (RFC 2883 4)
         }
         if (end > rcv.right) {
             count(SLUICE_CNT_beyond_window, end - later(rcv.right, start));

@@ -309,6 +309,24 @@ Test(recovery, duplicate_data_is_reported_by_dsack)
     cr_assert_eq(s.ack, peer.nxt);
 }
 
+// The block that holds it comes next, or the report can't be told from news (RFC 2883 4).
+Test(recovery, duplicate_beyond_a_hole_is_reported_with_the_block_that_holds_it)
+{
+    Scripted peer;
+    peer.sack = true;
+    peer.open_passive();
+    peer.send(SLUICE_ACK, pattern(100), 1000);
+    peer.send(SLUICE_ACK, pattern(100), 3000);
+    peer.send(SLUICE_ACK, pattern(50), 1020);
+    Seen s = peer.last();
+    cr_assert_eq(s.sack_count, 3);
+    cr_assert_eq(s.sack[0].start, peer.nxt + 1020);
+    cr_assert_eq(s.sack[0].end, peer.nxt + 1070);
+    cr_assert_eq(s.sack[1].start, peer.nxt + 1000);
+    cr_assert_eq(s.sack[1].end, peer.nxt + 1100);
+    cr_assert_eq(s.sack[2].start, peer.nxt + 3000);
+}
+
 Test(recovery, dsack_can_be_switched_off)
 {
     Scripted peer([](lab::Stack& s) { s.config().dsack = 0; });
