@@ -98,6 +98,7 @@ Test(keepalive, probes_an_idle_peer_and_gives_up)
     cr_assert(peer.sim.run_until([&] { return peer.socket->closed; }, 20 * second));
     cr_assert_eq(peer.socket->error, 110);
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_keepalive_probes), 3);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_keepalive_give_ups), 1);
 }
 
 Test(keepalive, answering_peer_stays)

@@ -91,6 +91,7 @@ Test(buffer, no_memory_for_the_scoreboard_stops_nothing_for_good)
     p.a.faults.resize_chance = p.b.faults.resize_chance = 0.5;
     auto [client, server] = p.connected();
     cr_assert(transfer(p, *client, *server, pattern(300000)));
+    cr_assert_geq(p.a.counter(SLUICE_CNT_scoreboard_no_memory), 1);
 }
 
 Test(buffer, everything_lent_is_given_back)

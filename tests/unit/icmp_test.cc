@@ -34,6 +34,7 @@ Test(icmp, hard_error_ends_a_connection_that_is_being_opened)
     cr_assert_eq(peer.socket->state(), SLUICE_CLOSED);
     cr_assert_eq(peer.socket->error, refused);
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_attempt_fails), 1);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_icmp_errors), 1);
 }
 
 Test(icmp, soft_error_lets_the_opening_go_on)
@@ -56,6 +57,7 @@ Test(icmp, hard_error_does_not_end_an_established_connection)
     cr_assert_eq(peer.socket->state(), SLUICE_ESTABLISHED);
     cr_assert_eq(peer.socket->error, 0);
     cr_assert_eq(peer.socket->soft_error, refused);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_icmp_errors), 1);
 }
 
 Test(icmp, only_what_is_in_flight_is_believed)

@@ -17,6 +17,7 @@ Test(recovery, third_sacked_segment_triggers_it)
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 0);
     peer.acked(0, 1, 4);
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 1);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_sack_recoveries), 1);
     cr_assert_eq(peer.sent.back().seq, peer.segment(0));
     cr_assert_eq(peer.socket->info().recovery, SLUICE_REC_RECOVERY);
 }
@@ -42,6 +43,8 @@ Test(recovery, third_duplicate_ack_triggers_it_without_sack)
     peer.acked(0);
     cr_assert_eq(peer.sent.size(), 1);
     cr_assert_eq(peer.sent[0].seq, peer.segment(0));
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 1);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_sack_recoveries), 0);
 }
 
 Test(recovery, partial_ack_without_sack_retransmits_the_next_hole)
@@ -307,6 +310,7 @@ Test(recovery, duplicate_data_is_reported_by_dsack)
     cr_assert_eq(s.sack[0].start, peer.nxt - 1000);
     cr_assert_eq(s.sack[0].end, peer.nxt);
     cr_assert_eq(s.ack, peer.nxt);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_dsack_out), 1);
 }
 
 // The block that holds it comes next, or the report can't be told from news (RFC 2883 4).
@@ -335,6 +339,7 @@ Test(recovery, dsack_can_be_switched_off)
     peer.send(SLUICE_ACK, pattern(1000));
     peer.send(SLUICE_ACK, pattern(1000), -1000);
     cr_assert_eq(peer.last().sack_count, 0);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_dsack_out), 0);
 }
 
 Test(recovery, sack_blocks_name_the_most_recent_first)

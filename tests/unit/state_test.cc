@@ -44,6 +44,7 @@ const Row table[] = {
     {SLUICE_SYN_SENT, Abort, SLUICE_CLOSED, "", false, 0},
 
     {SLUICE_SYN_RECEIVED, Ack, SLUICE_ESTABLISHED, "", false, 0},
+    {SLUICE_SYN_RECEIVED, Fin, SLUICE_SYN_RECEIVED, "R", false, 0}, // acknowledges nothing of ours
     {SLUICE_SYN_RECEIVED, FinAck, SLUICE_CLOSE_WAIT, "A", false, 0},
     {SLUICE_SYN_RECEIVED, Data, SLUICE_ESTABLISHED, "A", false, 0},
     {SLUICE_SYN_RECEIVED, Rst, SLUICE_CLOSED, "", false, refused},
@@ -52,6 +53,7 @@ const Row table[] = {
     {SLUICE_SYN_RECEIVED, Abort, SLUICE_CLOSED, "RA", false, 0},
 
     {SLUICE_ESTABLISHED, Ack, SLUICE_ESTABLISHED, "", false, 0},
+    {SLUICE_ESTABLISHED, Fin, SLUICE_CLOSE_WAIT, "A", false, 0},
     {SLUICE_ESTABLISHED, FinAck, SLUICE_CLOSE_WAIT, "A", false, 0},
     {SLUICE_ESTABLISHED, Data, SLUICE_ESTABLISHED, "A", false, 0},
     {SLUICE_ESTABLISHED, Rst, SLUICE_CLOSED, "", false, reset},
@@ -63,7 +65,8 @@ const Row table[] = {
     {SLUICE_FIN_WAIT_1, Ack, SLUICE_FIN_WAIT_2, "", false, 0},
     {SLUICE_FIN_WAIT_1, Fin, SLUICE_CLOSING, "A", false, 0},
     {SLUICE_FIN_WAIT_1, FinAck, SLUICE_CLOSED, "A", true, 0},
-    {SLUICE_FIN_WAIT_1, Data, SLUICE_FIN_WAIT_2, "A", false, 0}, // and acknowledges the FIN
+    {SLUICE_FIN_WAIT_1, FinAgain, SLUICE_FIN_WAIT_1, "A", false, 0}, // where data had been
+    {SLUICE_FIN_WAIT_1, Data, SLUICE_FIN_WAIT_2, "A", false, 0},     // and acknowledges the FIN
     {SLUICE_FIN_WAIT_1, Rst, SLUICE_CLOSED, "", false, reset},
     {SLUICE_FIN_WAIT_1, RstOfFin, SLUICE_FIN_WAIT_1, "", false, 0},
     {SLUICE_FIN_WAIT_1, Syn, SLUICE_FIN_WAIT_1, "A", false, 0},
@@ -90,6 +93,7 @@ const Row table[] = {
 
     {SLUICE_CLOSING, Ack, SLUICE_CLOSED, "", true, 0},
     {SLUICE_CLOSING, FinAgain, SLUICE_CLOSING, "A", false, 0},
+    {SLUICE_CLOSING, Data, SLUICE_CLOSED, "", true, 0}, // acknowledges the FIN, and is nonsense
     {SLUICE_CLOSING, Rst, SLUICE_CLOSED, "", false, reset},
     {SLUICE_CLOSING, RstOfFin, SLUICE_CLOSED, "", false, reset},
     {SLUICE_CLOSING, Syn, SLUICE_CLOSING, "A", false, 0},
@@ -98,6 +102,7 @@ const Row table[] = {
 
     {SLUICE_LAST_ACK, Ack, SLUICE_CLOSED, "", false, 0},
     {SLUICE_LAST_ACK, FinAgain, SLUICE_LAST_ACK, "A", false, 0},
+    {SLUICE_LAST_ACK, Data, SLUICE_CLOSED, "", false, 0}, // likewise
     {SLUICE_LAST_ACK, Rst, SLUICE_CLOSED, "", false, reset},
     {SLUICE_LAST_ACK, RstOfFin, SLUICE_CLOSED, "", false, reset},
     {SLUICE_LAST_ACK, Syn, SLUICE_LAST_ACK, "A", false, 0},
