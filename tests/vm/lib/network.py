@@ -11,7 +11,7 @@ import time
 import netlink
 import rtnetlink
 from rtnetlink import inside
-from runner import check, equal
+from runner import check, equal, until
 from transport import AF_SLUICE, call, error_of, libc
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -115,6 +115,9 @@ class Link:
                 # To be looked up, it would keep the first segments waiting, or lose them.
                 for host in ("10.1.0.", "fd00::"):
                     rtnetlink.add_neighbour(device, host + other, self.MAC + other)
+        for ns, device in self.DEVICES:
+            with inside(ns):
+                until(lambda: rtnetlink.is_operational(device), text=f"{device} doesn't come up")
         return self
 
     def __exit__(self, *_):

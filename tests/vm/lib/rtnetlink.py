@@ -13,7 +13,8 @@ from transport import call, libc
 CLONE_NEWNET = 0x40000000
 MS_BIND, MS_REC, MS_SHARED, MNT_DETACH = 4096, 16384, 1 << 20, 2
 NAMED = "/run/netns"    # where `ip netns` looks for namespaces
-NEWLINK, NEWADDR, NEWNEIGH = 16, 20, 28    # RTM_*
+NEWLINK, GETLINK, NEWADDR, NEWNEIGH = 16, 18, 20, 28    # RTM_*
+IFLA_OPERSTATE, IF_OPER_UP = 16, 6
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINKINFO, IFLA_NET_NS_FD, IFLA_GSO_MAX_SEGS = 1, 3, 4, 18, 28, 40
 IFF_UP, IFA_F_NODAD, NUD_PERMANENT = 1, 2, 0x80
 
@@ -118,6 +119,20 @@ def set_link(device, up=False, mtu=None, gso_max_segs=None):
     attributes = [attribute(kind, number(value)) for kind, value in
                   ((IFLA_MTU, mtu), (IFLA_GSO_MAX_SEGS, gso_max_segs)) if value]
     request(NEWLINK, 0, link_message(*attributes, index=socket.if_nametoindex(device), flags=IFF_UP if up else 0))
+
+
+def is_operational(device):
+    """Does it send? An end of a pair does some time after the other came up: until then it drops what it is given."""
+    error, answer = ask(ROUTE, GETLINK, ACK, link_message(index=socket.if_nametoindex(device)))
+    if error:
+        raise OSError(f"{device}: {error}")
+    at = 32    # behind the headers of the message and of the link
+    while at + 4 <= len(answer):
+        length, kind = struct.unpack_from("=HH", answer, at)
+        if kind == IFLA_OPERSTATE:
+            return answer[at + 4] == IF_OPER_UP
+        at += max(4, length + 3 & ~3)
+    raise OSError(f"{device}: no state")
 
 
 def packed(host):
