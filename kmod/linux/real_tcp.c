@@ -158,6 +158,7 @@ static unsigned int hook_v6(void *unused, struct sk_buff *skb, const struct nf_h
 /*
  * Runs the hooks behind ours. False: one of them kept or dropped the packet.
  * One that queues it and gives it back later gives it to the kernel's TCP.
+ * entries: as they are by now; NULL when ours, the last one, is being removed.
  */
 static bool pass_later_hooks(struct sk_buff *skb, const struct nf_hook_state *state,
 			     const struct nf_hook_entries *entries, nf_hookfn *mine)
@@ -165,6 +166,8 @@ static bool pass_later_hooks(struct sk_buff *skb, const struct nf_hook_state *st
 	struct nf_hook_state later = *state;
 	unsigned int i = 0;
 
+	if (!entries)
+		return true;
 	while (i < entries->num_hook_entries && entries->hooks[i++].hook != mine)
 		;
 	return i >= entries->num_hook_entries || nf_hook_slow(skb, &later, entries, i) == 1;
@@ -267,9 +270,9 @@ static void look_at_icmp_v6(struct sk_buff *skb, unsigned int offset)
 {
 	unsigned int quote = find_quote_v6(skb, offset);
 	const struct icmp6hdr *icmp;
+	int inner, first;
 	__be16 fragment;
 	u8 protocol;
-	int inner;
 
 	if (!quote || !pskb_may_pull(skb, quote + sizeof(struct ipv6hdr)))
 		return;
@@ -280,11 +283,14 @@ static void look_at_icmp_v6(struct sk_buff *skb, unsigned int offset)
 	    nf_ip6_checksum(skb, NF_INET_LOCAL_IN, offset, IPPROTO_ICMPV6))
 		return;
 	icmp = (const struct icmp6hdr *)(skb->data + offset);
+	first = skb_transport_offset(skb);
 	skb_set_transport_header(skb, offset);
 	__skb_pull(skb, quote);
 	sluice_icmp_real_tcp_v6(skb, icmp->icmp6_type, icmp->icmp6_code, inner - quote,
 				icmp->icmp6_mtu);
 	__skb_push(skb, quote);
+	/* Extension headers are still to be gone through. */
+	skb_set_transport_header(skb, first);
 }
 
 /* ---- the hooks ------------------------------------------------------------------ */

@@ -263,35 +263,53 @@ ERRORS6 = {(1, 0): "ENETUNREACH", (1, 1): "EACCES", (1, 2): "EHOSTUNREACH", (1, 
 NO_ERRORS4, NO_ERRORS6 = ((3, 4, 1300), (4, 0), (11, 1), (3, 16)), ((2, 0, 1300),)
 
 
+def begun(t, router):
+    """A client, and the packet with its SYN."""
+    with inside(Link.NEAR):
+        client = t.socket()
+        client.setblocking(False)
+        equal(error_of(t.connect, client, 9, router.host), "EINPROGRESS")
+    return client, router.syn(t.port_of(client))
+
+
+def result(t, client, router):
+    client.setblocking(True)
+    with inside(Link.NEAR):
+        return error_of(t.connect, client, 9, router.host)
+
+
 @test(KERNEL4, KERNEL6, V4, V6, V4_INET, OURS4, OURS6)
 def icmp_errors_end_connect(t):
     errors, others = (ERRORS6, NO_ERRORS6) if t.host == Link.V6 else (ERRORS4, NO_ERRORS4)
     with Link():
         router = Router(t.host == Link.V6)
-
-        def begun():
-            with inside(Link.NEAR):
-                client = t.socket()
-                client.setblocking(False)
-                equal(error_of(t.connect, client, 9, router.host), "EINPROGRESS")
-            return client, router.syn(t.port_of(client))
-
-        def result(client):
-            client.setblocking(True)
-            with inside(Link.NEAR):
-                return error_of(t.connect, client, 9, router.host)
         for (kind, code), error in errors.items():
-            client, packet = begun()
+            client, packet = begun(t, router)
             router.complain(packet, kind, code)
-            equal(result(client), error, f"type {kind}, code {code}")
-        client, packet = begun()
+            equal(result(t, client, router), error, f"type {kind}, code {code}")
+        client, packet = begun(t, router)
         for message in others:
             router.complain(packet, *message)
         for ahead in (1000, -1000):     # of what isn't in flight
             router.complain(packet, *next(iter(errors)), ahead=ahead)
         refused = next(which for which, error in errors.items() if error == "ECONNREFUSED")
         router.complain(packet, *refused)
-        equal(result(client), "ECONNREFUSED", "after what must not matter")
+        equal(result(t, client, router), "ECONNREFUSED", "after what must not matter")
+
+
+@test(KERNEL6, V6, OURS6)
+def icmp_errors_behind_extension_headers_end_connect(t):
+    """Those for kernel TCP too, when real TCP of ours has looked at them."""
+    with Link():
+        router = Router(True)
+        padding = struct.pack("=BBBB4x", 0, 0, 1, 4)
+        router.icmp.setsockopt(socket.IPPROTO_IPV6, 59, padding)    # IPV6_DSTOPTS
+        for beside in None, OURS6:
+            with inside(Link.NEAR):
+                other = beside and beside.socket()
+            client, packet = begun(t, router)
+            router.complain(packet, 1, 4)
+            equal(result(t, client, router), "ECONNREFUSED", f"beside {other}")
 
 
 # ---- namespaces ----------------------------------------------------------------------
