@@ -15,6 +15,7 @@
 #include "saved_syn.h"
 #include "sock.h"
 #include "tcp_info.h"
+#include "transmit.h"
 #include "tuning.h"
 #include "zerocopy.h"
 
@@ -387,6 +388,30 @@ static int set_flow_label(struct sock *sk, sockptr_t value, unsigned int length)
 	return error;
 }
 
+/* Do they change what stands before each segment, and with it the room for payload? */
+static bool changes_headers(int level, int name)
+{
+	if (level == IPPROTO_IP)
+		return name == IP_OPTIONS;
+	return name == IPV6_HOPOPTS || name == IPV6_RTHDRDSTOPTS || name == IPV6_RTHDR ||
+	       name == IPV6_DSTOPTS || name == IPV6_2292PKTOPTIONS;
+}
+
+static int set_ip(struct sock *sk, int level, int name, sockptr_t value, unsigned int length)
+{
+	int error = level == IPPROTO_IP ? ip_setsockopt(sk, level, name, value, length) :
+					  ipv6_setsockopt(sk, level, name, value, length);
+
+	if (error || !changes_headers(level, name))
+		return error;
+	lock_sock(sk);
+	sk_dst_reset(sk);
+	if (sk->sk_state != TCP_CLOSE && sk->sk_state != TCP_LISTEN)
+		sluice_route_check(sk);
+	release_sock(sk);	/* and the core hears of it */
+	return 0;
+}
+
 int sluice_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
 		      unsigned int length)
 {
@@ -402,11 +427,11 @@ int sluice_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
 	if (joins_group(level, name, length))
 		return refuse_group(level, value);
 	if (level == IPPROTO_IP)
-		return ip_setsockopt(sk, level, name, value, length);
+		return set_ip(sk, level, name, value, length);
 	if (level == IPPROTO_IPV6 && name == IPV6_FLOWLABEL_MGR && sk->sk_family == AF_INET6)
 		return set_flow_label(sk, value, length);
 	if (level == IPPROTO_IPV6 && sk->sk_family == AF_INET6)
-		return ipv6_setsockopt(sk, level, name, value, length);
+		return set_ip(sk, level, name, value, length);
 	return -ENOPROTOOPT;
 }
 

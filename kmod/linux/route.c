@@ -13,11 +13,16 @@
 
 #define TCP_HEADER 20
 
-static void keep(struct sock *sk, struct dst_entry *dst)
+/* header_extra: as in struct sluice_sock, for this route. */
+static void keep(struct sock *sk, struct dst_entry *dst, u16 header_extra)
 {
-	sk->sk_gso_type = sluice_sk(sk)->v4_wire ? SKB_GSO_TCPV4 : SKB_GSO_TCPV6;
+	struct sluice_sock *s = sluice_sk(sk);
+
+	sk->sk_gso_type = s->v4_wire ? SKB_GSO_TCPV4 : SKB_GSO_TCPV6;
 	sk_setup_caps(sk, dst);
-	sluice_sk(sk)->mtu_changed = dst_mtu(dst) != sluice_sk(sk)->path_mtu;
+	if (dst_mtu(dst) != s->path_mtu || header_extra != s->header_extra)
+		s->mtu_changed = 1;
+	s->header_extra = header_extra;
 }
 
 static int route_v4(struct sock *sk)
@@ -37,8 +42,7 @@ static int route_v4(struct sock *sk)
 	rt = ip_route_output_flow(sock_net(sk), fl, sk);
 	if (IS_ERR(rt))
 		return PTR_ERR(rt);
-	sluice_sk(sk)->header_extra = options ? options->opt.optlen : 0;
-	keep(sk, &rt->dst);
+	keep(sk, &rt->dst, options ? options->opt.optlen : 0);
 	return 0;
 }
 
@@ -67,11 +71,12 @@ static int route_v6(struct sock *sk)
 	struct in6_addr *final, final_buffer;
 	struct ipv6_txoptions *options;
 	struct dst_entry *dst;
+	u16 header_extra;
 
 	describe_flow_v6(sk, fl);
 	rcu_read_lock();
 	options = rcu_dereference(np->opt);
-	sluice_sk(sk)->header_extra = options ? options->opt_flen + options->opt_nflen : 0;
+	header_extra = options ? options->opt_flen + options->opt_nflen : 0;
 	final = fl6_update_dst(fl, options, &final_buffer);
 	rcu_read_unlock();
 	dst = ip6_dst_lookup_flow(sock_net(sk), sk, fl, final);
@@ -79,7 +84,7 @@ static int route_v6(struct sock *sk)
 		return PTR_ERR(dst);
 	fl->daddr = sk->sk_v6_daddr;	/* after a routing header's first hop was looked up */
 	np->dst_cookie = rt6_get_cookie(container_of(dst, struct rt6_info, dst));
-	keep(sk, dst);
+	keep(sk, dst, header_extra);
 	return 0;
 }
 

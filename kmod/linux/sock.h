@@ -59,7 +59,7 @@ struct sluice_sock {
 	u16 header_extra;		/* bytes of IP options and extension headers in each packet */
 	u8 v4_wire : 1;			/* IPv4 on the wire */
 	u8 sluice_family : 1;		/* addresses are struct sockaddr_sluice */
-	u8 mtu_changed : 1;		/* the path MTU isn't path_mtu any more */
+	u8 mtu_changed : 1;		/* path_mtu or header_extra isn't what the core knows any more */
 	u8 orphan : 1;			/* counted in the namespace's orphans */
 	u8 destroyed : 1;
 	u8 drop_held : 1;		/* memory is short: the core is to forget what is held */

@@ -496,6 +496,34 @@ def too_big_is_heeded_as_mtu_discover_says(t):
         equal(size_after_too_big(t, mode), 1300 if heeds else 1500, f"mode {mode}")
 
 
+@test(*ALL, limit=40)
+def payload_makes_room_for_headers(t):
+    """For those, too, that are asked for when the connection is open."""
+    level, name, headers = (IP6, 59, struct.pack("=BBBB52x", 0, 6, 0x1e, 52)) if is_v6(t) else \
+        (IP, 4, bytes([1] * 40))    # IPV6_DSTOPTS (one of RFC 4727 3.4), IP_OPTIONS
+    with Link():
+        with inside(Link.NEAR):
+            rtnetlink.set_link("v0", gso_max_segs=1)
+        with inside(Link.FAR):
+            listener = t.listener(host=t.any)
+            tap = Tap(t.port_of(listener), "v1")
+        with inside(Link.NEAR):
+            client = t.socket()
+            t.connect(client, t.port_of(listener), Link.V6 if is_v6(t) else Link.V4)
+        server = t.accept(listener)
+        steps, plain = (b"", headers, b""), None
+        for wanted in steps[:2] if t is TCP6 else steps:    # kernel TCP sees IPv6's come, but not go
+            client.setsockopt(level, name, wanted)
+            client.sendall(bytes(5000))
+            equal(len(server.recv(5000, socket.MSG_WAITALL)), 5000)
+            largest = max((packet for packet in tap.so_far() if packet.payload), key=lambda packet: len(packet.payload))
+            plain = plain or len(largest.ip_header)
+            equal(len(largest.ip_header), plain + len(wanted))
+            equal(len(largest.ip_header + largest.header + largest.payload), 1500, f"{len(wanted)} bytes of options")
+        with tap:
+            closed(client, server, listener)
+
+
 @test(*ALL)
 def mtu_is_told(t):
     equal(error_of(t.socket().getsockopt, *((IP6, 24) if is_v6(t) else (IP, 14))), "ENOTCONN")
