@@ -107,17 +107,17 @@ class Link:
                 rtnetlink.delete(ns)
             rtnetlink.create(ns)
         rtnetlink.add_veth(*((ns, device, self.MAC + end) for (ns, device), end in zip(self.DEVICES, "12")))
-        for (ns, device), end, other in zip(self.DEVICES, "12", "21"):
-            with inside(ns):
-                rtnetlink.add_address(device, "10.1.0." + end, 24)
-                rtnetlink.add_address(device, "fd00::" + end, 64)
-                rtnetlink.set_link(device, up=True)
-                # To be looked up, it would keep the first segments waiting, or lose them.
-                for host in ("10.1.0.", "fd00::"):
-                    rtnetlink.add_neighbour(device, host + other, self.MAC + other)
         for ns, device in self.DEVICES:
             with inside(ns):
+                rtnetlink.set_link(device, up=True)
+        for (ns, device), end, other in zip(self.DEVICES, "12", "21"):
+            with inside(ns):
                 until(lambda: rtnetlink.is_operational(device), text=f"{device} doesn't come up")
+                for host, prefix in (("10.1.0.", 24), ("fd00::", 64)):
+                    rtnetlink.add_address(device, host + end, prefix)
+                    # To be looked up, it would keep the first segments waiting, or lose them.
+                    rtnetlink.add_neighbour(device, host + other, self.MAC + other)
+                until(lambda: rtnetlink.is_local("fd00::" + end), text=f"{device} doesn't know its address")
         return self
 
     def __exit__(self, *_):

@@ -17,6 +17,7 @@ NEWLINK, GETLINK, NEWADDR, NEWNEIGH = 16, 18, 20, 28    # RTM_*
 IFLA_OPERSTATE, IF_OPER_UP = 16, 6
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINKINFO, IFLA_NET_NS_FD, IFLA_GSO_MAX_SEGS = 1, 3, 4, 18, 28, 40
 IFF_UP, IFA_F_NODAD, NUD_PERMANENT = 1, 2, 0x80
+RTF_LOCAL = 1 << 31
 
 
 def path_of(namespace):
@@ -146,6 +147,14 @@ def add_address(device, host, prefix):
     family, address = packed(host)
     request(NEWADDR, CREATE, struct.pack("=BBBBI", family, prefix, IFA_F_NODAD, 0, socket.if_nametoindex(device)) +
             attribute(1, address) + attribute(2, address))    # IFA_ADDRESS, IFA_LOCAL
+
+
+def is_local(host):
+    """Does this namespace receive for the IPv6 address? A kernel thread adds the route some time after the address."""
+    address = packed(host)[1].hex()
+    with open("/proc/thread-self/net/ipv6_route", encoding="ascii") as routes:
+        fields = [line.split() for line in routes]
+    return any(field[:2] == [address, "80"] and int(field[8], 16) & RTF_LOCAL for field in fields)
 
 
 def add_neighbour(device, host, mac):
