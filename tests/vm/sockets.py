@@ -19,7 +19,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from cgroup import Cgroup  # noqa: E402
 from mix import KERNEL4, KERNEL6, OURS4, OURS6  # noqa: E402
-from network import Link, inside  # noqa: E402
+from network import Link, counter, inside  # noqa: E402
 from network import run as command  # noqa: E402
 from runner import check, equal, run, test, until, within  # noqa: E402
 from traffic import V4, V4_INET, V6, abort, exchange, joined  # noqa: E402
@@ -957,10 +957,13 @@ def unread_input_resets_the_peer(t):
 
 @test(*ALL)
 def linger_zero_resets(t):
+    before = counter("zero_linger_resets") if t.sluice else 0
     client, server = t.pair()
     client.setsockopt(SOL, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
     equal(error_of(server.recv, 1), "ECONNRESET")
+    if t.sluice:
+        equal(counter("zero_linger_resets") - before, 1)
 
 
 @test(*FAR)
