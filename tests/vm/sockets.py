@@ -924,6 +924,18 @@ def low_water_mark(t):
 
 
 @test(*ALL)
+def low_water_mark_above_the_buffer_still_polls(t):
+    client, server = t.pair()
+    server.setsockopt(SOL, socket.SO_RCVLOWAT, 1 << 20)
+    server.setsockopt(SOL, socket.SO_RCVBUF, 20000)
+    client.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            client.send(bytes(1000))
+    wait_readable(server)
+
+
+@test(*ALL)
 def listener_polls(t):
     listener = t.listener()
     equal(select.select([listener], [], [], 0)[0], [])
