@@ -353,6 +353,9 @@ struct Connection {
     bool detect_losses(Instant now); // true: something is newly lost
     Duration reordering_window() const;
     void widen_reordering_window();
+    // Do they show losses, or does RACK?
+    bool dup_acks_count() const { return !rec.sack || !(config->recovery & RACK_FINDS); }
+    bool count_duplicates(const Delivery& d, bool advanced, bool duplicate);
     void recover(const Delivery& d, bool advanced, bool duplicate, Instant now);
     void enter_recovery(Instant now);
     void enter_loss(Instant now);

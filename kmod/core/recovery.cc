@@ -73,7 +73,7 @@ bool Connection::detect_losses(Instant now)
     if (!rec.sack)
         return false;
     if (!(config->recovery & RACK_FINDS))
-        return board.mark_overtaken_lost((rec.reordering - 1u) * snd.mss);
+        return board.mark_overtaken_lost((rec.reordering - 1u) * snd.mss, rec.reordering);
     if (!rec.rack_sent)
         return false;
     bool newly = false;
@@ -266,21 +266,32 @@ void Connection::proportional_rate(const Delivery& d, bool advanced, bool newly_
     cc.cwnd = greatest<uint32_t>(pipe + room, snd.mss);
 }
 
-void Connection::recover(const Delivery& d, bool advanced, bool duplicate, Instant now)
+// false: one too many, which is to change nothing. With SACK, what tells something
+// new counts as one (RFC 6675 2, DupAck).
+bool Connection::count_duplicates(const Delivery& d, bool advanced, bool duplicate)
 {
-    if (duplicate) {
+    if (!dup_acks_count())
+        return true;
+    if (duplicate || (rec.sack && d.sacked_bytes && !advanced)) {
         rec.duplicate_acks++;
-        if (limit_duplicate_acks()) {
+        if (!rec.sack && limit_duplicate_acks()) {
             count(SLUICE_CNT_duplicate_acks_ignored);
-            return;
+            return false;
         }
-    } else if (!rec.sack && advanced) {
+    } else if (advanced) {
         uint32_t segments = d.bytes / usual_segment();
         rec.duplicate_acks -= least(rec.duplicate_acks, greatest(segments, 1u) - 1);
-        if (rec.state < RecoveryState::Recovery)
+        if (rec.sack || rec.state < RecoveryState::Recovery)
             rec.duplicate_acks = 0;
         limit_duplicate_acks();
     }
+    return true;
+}
+
+void Connection::recover(const Delivery& d, bool advanced, bool duplicate, Instant now)
+{
+    if (!count_duplicates(d, advanced, duplicate))
+        return;
     if (rec.frto != Frto::Off && timeout_was_spurious(d, advanced, duplicate, now))
         return;
     if (rec.state == RecoveryState::Cwr && snd.una > ecn.high)
@@ -289,12 +300,13 @@ void Connection::recover(const Delivery& d, bool advanced, bool duplicate, Insta
     if (rec.state >= RecoveryState::Recovery && snd.una >= rec.high)
         leave_episode();
     bool newly_lost = detect_losses(now);
-    if (!rec.sack && board.reserve(handle(), 2)) {
+    if (dup_acks_count() && !(rec.sack && board.has_lost()) && board.reserve(handle(), 2)) {
         bool third = rec.state < RecoveryState::Recovery && rec.duplicate_acks >= rec.reordering &&
                      snd.una >= rec.high;
-        if (third || (partial && rec.state == RecoveryState::Recovery)) {
+        if (third || (!rec.sack && partial && rec.state == RecoveryState::Recovery)) {
             bool probe = mtu.size && snd.una == mtu.start;
-            board.mark_head_lost(probe ? mtu.end - mtu.start : snd.mss);
+            uint32_t head = probe ? mtu.end - mtu.start : snd.mss;
+            board.mark_head_lost(rec.sack ? least(head, board[0].length()) : head);
             newly_lost = true;
         }
     }

@@ -208,15 +208,18 @@ void Scoreboard::mark_all_lost()
         mark_lost(i);
 }
 
-bool Scoreboard::mark_overtaken_lost(uint32_t bytes)
+bool Scoreboard::mark_overtaken_lost(uint32_t bytes, uint32_t separate)
 {
-    uint32_t above = 0;
+    uint32_t above = 0, ranges = 0;
     bool newly = false;
     for (uint32_t i = ranges_.size(); i-- > 0;) {
         SentRange& r = ranges_[i];
-        if (r.sacked)
+        if (r.sacked) {
             above += r.length();
-        if (r.sacked || r.lost || r.retransmitted || above <= bytes)
+            ranges++;
+            continue;
+        }
+        if (r.lost || r.retransmitted || (above <= bytes && ranges < separate))
             continue;
         mark_lost(i);
         newly = true;

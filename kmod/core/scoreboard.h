@@ -106,9 +106,10 @@ public:
 
     void mark_lost(uint32_t i);
     void mark_all_lost();
-    // What more than `bytes` were SACKed above of counts as lost (RFC 6675 4,
-    // IsLost); a retransmission isn't judged. True: something newly does.
-    bool mark_overtaken_lost(uint32_t bytes);
+    // What more than `bytes` were SACKed above of, or so many separate ranges,
+    // counts as lost (RFC 6675 4, IsLost; after merge_sacked()); a retransmission
+    // isn't judged. True: something newly does.
+    bool mark_overtaken_lost(uint32_t bytes, uint32_t separate);
     // The first `bytes` of what isn't SACKed count as lost (no SACK: RFC 6582).
     void mark_head_lost(uint32_t bytes);
     // A spurious timeout: nothing is lost after all.

@@ -61,12 +61,14 @@ Test(recovery, partial_ack_without_sack_retransmits_the_next_hole)
 namespace
 {
 
-// Without SACK, and forty small segments in flight.
+// Forty small segments in flight.
 struct SmallInFlight : Scripted {
     static constexpr uint32_t size = 30, number = 40;
 
-    SmallInFlight()
+    explicit SmallInFlight(bool with_sack = false, std::function<void(lab::Stack&)> configure = {})
+        : Scripted(configure)
     {
+        sack = with_sack;
         rtt = 20000;
         open_passive();
         first = rcv;
@@ -78,9 +80,12 @@ struct SmallInFlight : Scripted {
         sent.clear();
         follow = false;
     }
-    void acked(uint32_t n)
+    void acked(uint32_t n, std::vector<std::pair<uint32_t, uint32_t>> sacked = {})
     {
         rcv = first + n * size;
+        blocks.clear();
+        for (auto [from, to] : sacked)
+            blocks.push_back({first + from * size, first + to * size});
         ack();
     }
     uint32_t first;
@@ -589,6 +594,45 @@ Test(recovery, without_rack_a_lost_retransmission_waits_for_the_timeout)
     }
     for (const Seen& s : peer.sent)
         cr_assert_neq(s.seq, peer.segment(0));
+}
+
+// RFC 6675 5 (1): of small segments too it takes three, however little they are worth.
+Test(recovery, without_rack_the_third_small_segment_triggers_it)
+{
+    SmallInFlight peer(true, recovery_is(0));
+    peer.acked(0, {{1, 2}});
+    peer.acked(0, {{1, 3}});
+    peer.acked(0, {{1, 3}}); // tells nothing new
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 0);
+    peer.acked(0, {{1, 4}});
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 1);
+    cr_assert_eq(peer.sent.front().seq, peer.first);
+    cr_assert_eq(peer.sent.front().length, peer.size);
+    cr_assert_eq(peer.socket->info().lost, peer.size);
+}
+
+Test(recovery, without_rack_an_advance_begins_the_count_anew)
+{
+    SmallInFlight peer(true, recovery_is(0));
+    peer.acked(0, {{1, 2}});
+    peer.acked(0, {{1, 3}});
+    peer.acked(3);
+    peer.acked(3, {{4, 5}});
+    peer.acked(3, {{4, 6}});
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 0);
+    peer.acked(3, {{4, 7}});
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 1);
+}
+
+// RFC 6675 4, IsLost: the first of its two clauses.
+Test(recovery, without_rack_dupthresh_discontiguous_blocks_trigger_it)
+{
+    SmallInFlight peer(true, recovery_is(0));
+    peer.acked(0, {{1, 2}, {3, 4}});
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 0);
+    peer.acked(0, {{1, 2}, {3, 4}, {5, 6}});
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 1);
+    cr_assert_eq(peer.socket->info().lost, peer.size, "2 and 4 have fewer above them");
 }
 
 Test(recovery, rack_without_dupthresh_waits_for_its_window)
