@@ -15,14 +15,15 @@ from cgroup import Cgroup, has_memory_controller  # noqa: E402
 from network import (Link, connections, counter, counters, file_holds, sluice, states, tune)  # noqa: E402
 from network import run as command  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
-from traffic import (SO_RCVBUFFORCE, SO_SNDBUFFORCE, V4, V4_TCP, V6, Stream, abort, finish, joined,  # noqa: E402
-                     send_all_that_fits, settle, with_buffers)
+from traffic import (SO_RCVBUFFORCE, SO_SNDBUFFORCE, V4, V4_TCP, V6, Stream, abort, fill, finish,  # noqa: E402
+                     joined, send_all_that_fits, settle, with_buffers)
 from transport import SLUICE4, SLUICE6, TCP4, TCP6, error_of  # noqa: E402
 
 PAGE = os.sysconf("SC_PAGESIZE")
 SOL = socket.SOL_SOCKET
 # Each CPU may keep this much before the sum knows of it (SK_MEMORY_PCPU_RESERVE).
 UNTOLD = os.cpu_count() * (1 << 20) // PAGE
+CALM = 0.3     # seconds after which nothing moves any more that the receiver doesn't read
 
 
 def limit_of(t, namespace, tcp_name, value, sluice_name):
@@ -39,17 +40,6 @@ def states_of(t, namespace):
     lines = command("ss", "-Htan", "state", "all", namespace=namespace).stdout.splitlines()
     names = [line.split()[0] for line in lines]
     return {name: names.count(name) for name in names if name != "LISTEN"}
-
-
-def fill(sock):
-    """Sends until nothing more fits: the bytes."""
-    sock.setblocking(False)
-    total = 0
-    while True:
-        try:
-            total += sock.send(b"o" * 65536)
-        except BlockingIOError:
-            return total
 
 
 def drain(sock):
@@ -74,7 +64,7 @@ def orphans_over_the_limit_are_reset(t):
         if t.sluice:    # which counts in each namespace
             sluice("set", "max_orphans", "1000", namespace=Link.NEAR)
         pairs = [joined(t) for _ in range(count)]
-        sent = [fill(server) for _, server in pairs]
+        sent = [fill(server, CALM) for _, server in pairs]
         for _, server in pairs:
             server.close()      # unsent output keeps it in FIN_WAIT_1
             time.sleep(0.15)    # kernel TCP counts orphans ten times a second
@@ -294,7 +284,7 @@ def orphans_are_reset_when_there_is_no_memory(t):
     with Link():
         client, server = joined(t)
         kept, closed = joined(t)
-        sizes = fill(server), fill(closed)
+        sizes = fill(server, CALM), fill(closed, CALM)
         closed.close()
         with memory.limits(1, 1, 1):
             others = [joined(t) for _ in range(16)]

@@ -15,7 +15,7 @@ from network import run as command  # noqa: E402
 from peer import Peers  # noqa: E402
 from runner import check, equal, run, test, until, within  # noqa: E402
 from segment import SYN, build  # noqa: E402
-from traffic import V4, V6, abort, exchange, joined, settle  # noqa: E402
+from traffic import V4, V6, abort, exchange, fill, joined, settle  # noqa: E402
 from transport import Transport, error_of  # noqa: E402
 
 KERNEL4 = Transport("tcp4", socket.AF_INET, 0, Link.V4, "0.0.0.0")
@@ -184,17 +184,6 @@ def acks_without_a_cookie_are_reset(sides):
 
 
 # ---- windows that stay shut, and readers of a byte --------------------------------------
-
-def fill(sock):
-    """Until its buffer is full: how many bytes that took."""
-    sock.setblocking(False)
-    taken = 0
-    while True:
-        try:
-            taken += sock.send(b"x" * 65536)
-        except BlockingIOError:
-            return taken
-
 
 def send_buffer(sock):
     return sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)

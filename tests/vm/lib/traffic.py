@@ -177,6 +177,20 @@ class Stream:
         return len(part)
 
 
+def fill(sock, calm=0):
+    """Sends until nothing more has fitted for so many seconds: the bytes. Given some, the receiver is full, too."""
+    sock.setblocking(False)
+    taken, last = 0, time.monotonic()
+    while True:
+        try:
+            taken += sock.send(b"x" * 65536)
+            last = time.monotonic()
+        except BlockingIOError:
+            if time.monotonic() - last >= calm:
+                return taken
+            time.sleep(calm / 10)
+
+
 def send_all_that_fits(streams, over, seconds):
     """Sends without receiving, until over() says so."""
     end = time.monotonic() + seconds
