@@ -142,7 +142,7 @@ void add_ss(CLI::App& program)
     command->add_flag("-p,--processes", o.processes, "Show who holds each socket");
     command->add_flag("-H,--no-header", o.no_header, "Leave the heading out");
     command->add_flag("-n,--numeric")->description("Show numbers for ports, as ss does always");
-    command->add_flag("--json", o.json, "One JSON array with everything");
+    command->add_flag("--json", o.json, "One JSON array with everything (with -p, processes)");
     command->add_option("-w,--watch", o.interval, "Again and again")
         ->check(CLI::Range(0.01, 1e6))
         ->type_name("SECONDS");

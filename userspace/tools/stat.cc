@@ -107,10 +107,12 @@ void add_stat(CLI::App& program)
     CLI::App* command = program.add_subcommand("stat", "Show this network namespace's counters");
     command->add_option("pattern", options->patterns,
                         "Only counters of these names, as 'retrans*'");
-    command->add_option("-w,--watch", options->interval, "Every so often, show what was added")
-        ->check(CLI::Range(0.01, 1e6))
-        ->type_name("SECONDS");
+    CLI::Option* watch =
+        command->add_option("-w,--watch", options->interval, "Every so often, show what was added")
+            ->check(CLI::Range(0.01, 1e6))
+            ->type_name("SECONDS");
     command->add_option("-c,--count", options->times, "With -w: stop after so many times")
+        ->needs(watch)
         ->type_name("N");
     command->add_flag("-z,--zeros", options->zeros, "Show counters that are zero too");
     command->add_flag("--json", options->json, "One JSON object, with -w one a line");
