@@ -154,12 +154,11 @@ bool Connection::gave_up(Instant now) const
 {
     if (set.user_timeout_ms)
         return user_timeout_over(timers.retrans_began, now);
-    if (orphaned && timers.retransmits >= config->orphan_retries)
-        return true;
     if (!timers.retrans_began)
         return false;
+    uint64_t retries = orphaned ? config->orphan_retries : config->retries2;
     uint64_t total = 0, step = patience_step.us();
-    for (uint64_t i = 0; i <= config->retries2; i++) {
+    for (uint64_t i = 0; i <= retries; i++) {
         total += step;
         step = least(step * 2, config->rto_max);
     }
@@ -373,6 +372,7 @@ void Connection::persist_timeout(Instant now)
         if (transmit(r.start, r.end, false, now)) {
             board.sent(r);
             snd.nxt = r.end;
+            count(SLUICE_CNT_silly_windows);
             arm_retransmit(now);
             return;
         }

@@ -180,6 +180,21 @@ Test(close, orphan_that_nobody_answers_is_given_up)
     cr_assert_eq(p.a.counter(SLUICE_CNT_give_ups), 1);
 }
 
+// By the time that so many timeouts take elsewhere, as with a socket.
+Test(close, low_least_timeout_gives_an_orphan_up_no_sooner)
+{
+    lab::Pair p;
+    p.a.config().rto_min = 1000;
+    auto [client, server] = p.connected();
+    p.forth.set.loss = p.back.set.loss = 1;
+    client->write(pattern(1000));
+    client->close();
+    uint64_t begin = p.sim.now();
+    cr_assert(p.sim.run_until([&] { return client->closed; }, 300 * second));
+    uint64_t took = (p.sim.now() - begin) / second;
+    cr_assert(took >= 102 && took <= 205, "gave up after %lu s", took);
+}
+
 Test(close, abort_resets)
 {
     lab::Pair p;

@@ -259,6 +259,7 @@ def windows_of_a_byte_get_a_byte_now_and_then(sides):
         # Not before the timer of RFC 9293 3.8.6.2.1 each time, which never is below a fifth of a second.
         most = 5 * (time.monotonic() - begin) + 1
         check(max(got.values()) <= most, f"{max(got.values())} bytes, not {most}")
+        check(counter("silly_windows", Link.FAR) >= 2 * count, counters(Link.FAR))
         serve(sides, listener)
         # What autotuning gives to any connection's first window, and no more.
         check(all(send_buffer(sock) <= 2 * most for sock, most in zip(socks, room)), "send buffers grew")
