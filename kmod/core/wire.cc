@@ -112,8 +112,10 @@ bool read_sack(const uint8_t* value, uint8_t length, sluice_segment& seg)
 void read_fastopen(const uint8_t* value, uint8_t length, sluice_segment& seg)
 {
     uint8_t bytes = static_cast<uint8_t>(length - FAST_OPEN_BASE_LENGTH);
-    if (bytes && (bytes < FASTOPEN_COOKIE_MIN || bytes > SLUICE_FASTOPEN_COOKIE_MAX || bytes % 2))
+    if (bytes && (bytes < FASTOPEN_COOKIE_MIN || bytes > SLUICE_FASTOPEN_COOKIE_MAX || bytes % 2)) {
+        seg.bad_option = true; // the others hold (RFC 7413 4.1.1)
         return;
+    }
     seg.has_fastopen = true;
     seg.fastopen.length = bytes;
     __builtin_memcpy(seg.fastopen.bytes, value, bytes);

@@ -560,14 +560,16 @@ def options_in_the_wrong_state(t):
 def malformed_options_are_ignored(t):
     """Of odd, too short and too great lengths: answered as without."""
     listener = fast_listener(t)
-    wire, port, peer = Wire(t.host), t.port_of(listener), 30000
-    for length in (0, 1, 2, 3, 5, 7, 17, 18, 19, 21, 40):
+    wire, port, peer, before = Wire(t.host), t.port_of(listener), 30000, counter("bad_option")
+    lengths = (0, 1, 2, 3, 5, 7, 17, 18, 19, 21, 40)    # well-formed: 2, twice, and 18, unless it is cut short
+    for length in lengths:
         value = b"\x22" + bytes([length]) + bytes(max(length - 2, 0))
         for options in (value[:40], b"\1\1" + value[:6]):
             peer += 1
             wire.send(build(t.host, peer, port, options=options, payload=b"data"))
             wire.send(build(t.host, peer, port, seq=2, ack=1, flags=SYN | ACK))
     equal(counter("fastopen_passive"), 0, "one was opened")
+    equal(counter("bad_option") - before, 2 * len(lengths) - 3)
     client = t.socket()
     t.connect(client, port)
     client.sendall(b"sane")
