@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "control.h"
 #include "fastopen.h"
+#include "real_tcp.h"
 #include "sock.h"
 #include "time_wait.h"
 #include "transmit.h"
@@ -166,6 +167,10 @@ static int enter(struct sock *sk, u16 port, bool bound)
 	int error;
 
 	fill_key(sk, port, &s->flow.key);
+	/* A port that connect() chose is ours alone. */
+	if (bound && s->flow.key.real_tcp &&
+	    sluice_real_tcp_taken(sock_net(sk), &s->flow.key, sk->sk_bound_dev_if))
+		return -EEXIST;
 	local_bh_disable();
 	error = sluice_flow_insert(&s->flow);
 	if (error == -EEXIST && sluice_time_wait_yields(&s->flow.key, bound))

@@ -8,6 +8,8 @@
 #include <linux/netfilter_ipv6.h>
 #include <linux/tcp.h>
 #include <net/icmp.h>
+#include <net/inet6_hashtables.h>
+#include <net/inet_hashtables.h>
 #include <net/inet_timewait_sock.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
@@ -28,6 +30,24 @@
 #define PRIORITY (INT_MAX - 1)
 
 /* ---- whose is it? ------------------------------------------------------------- */
+
+bool sluice_real_tcp_taken(struct net *net, const struct sluice_flow_key *key, int bound_if)
+{
+	struct inet_hashinfo *table = net->ipv4.tcp_death_row.hashinfo;
+	u16 port = ntohs(key->local_port);
+	struct sock *sk;
+
+	if (ipv6_addr_v4mapped(&key->remote))
+		sk = __inet_lookup_established(net, table, key->remote.s6_addr32[3],
+					       key->remote_port, key->local.s6_addr32[3], port,
+					       bound_if, 0);
+	else
+		sk = __inet6_lookup_established(net, table, &key->remote, key->remote_port,
+						&key->local, port, bound_if, 0);
+	if (sk)
+		sock_gen_put(sk);
+	return sk;
+}
 
 /* The header alone, unverified. */
 static bool parse(const struct sk_buff *skb, int offset, struct sluice_segment *seg)

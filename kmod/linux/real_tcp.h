@@ -12,6 +12,8 @@
 #include <net/net_namespace.h>
 #include <net/sock.h>
 
+struct sluice_flow_key;
+
 /*
  * A socket of real TCP is about to be made. Sleeps. 0, -EPROTONOSUPPORT where
  * the namespace has real_tcp off, or what registering the hooks gave.
@@ -19,6 +21,12 @@
 int sluice_real_tcp_enter(struct net *net);
 /* The namespace goes. Hooks may still run until a grace period has passed. */
 void sluice_real_tcp_leave(struct net *net);
+
+/*
+ * Has kernel TCP a connection of these ends already, or a TIME_WAIT? Both stacks
+ * may be bound to a port with SO_REUSEADDR. bound_if: the device's index, or 0.
+ */
+bool sluice_real_tcp_taken(struct net *net, const struct sluice_flow_key *key, int bound_if);
 
 /*
  * __ip_queue_xmit() for a socket whose sk_protocol isn't the packet's: the

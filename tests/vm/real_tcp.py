@@ -573,6 +573,21 @@ def reuse_lets_two_bind_and_one_listen(way):
     second.listen()
 
 
+@test(*(way for way in WAYS if way.first in (TCP4, TCP6)))
+def reuse_gives_one_pair_to_one_connection(way):
+    listener, port = TCP4.listener() if way.first.host == "127.0.0.1" else TCP6.listener(), next(ports)
+    there = listener.getsockname()
+    first, second = way.first.socket(), way.second.socket()
+    for transport, sock in ((way.first, first), (way.second, second)):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        transport.bind(sock, port)
+    way.first.connect(first, there[1])
+    server = listener.accept()[0]
+    equal(error_of(way.second.connect, second, there[1]), "EADDRNOTAVAIL")
+    first.sendall(b"mine")
+    equal(server.recv(10), b"mine")
+
+
 @test(*(way for way in WAYS if way.name != "kernel-alone"))
 def reuseport_is_not_shared_by_stacks(way):
     port = next(ports)
