@@ -262,6 +262,21 @@ uint32_t sluice_conn_unacked(const sluice_conn* c)
     return of(c).snd.write_end - of(c).snd.buffer_start;
 }
 
+bool sluice_conn_fin_unsent(const sluice_conn* c)
+{
+    return of(c).snd.fin_queued && !of(c).fin_sent();
+}
+
+bool sluice_conn_fin_unacked(const sluice_conn* c)
+{
+    return of(c).snd.fin_queued && of(c).snd.una <= of(c).snd.write_end;
+}
+
+sluice_usec sluice_conn_heard(const sluice_conn* c)
+{
+    return of(c).timers.last_receive.us();
+}
+
 bool sluice_conn_window_used(sluice_conn* c)
 {
     return of(c).window_used();

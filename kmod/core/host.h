@@ -141,7 +141,8 @@ enum sluice_parse {
  * Reads the header at `bytes`. `available` bytes are contiguous there (the
  * host pulls the whole header as its data offset says, else SHORT comes back);
  * `total` is header plus payload. Fills everything but payload, ecn and gso_*.
- * Malformed options end the options and set bad_option; they are no error.
+ * Malformed options set bad_option and end the options (but a Fast Open cookie that
+ * can't be one, RFC 7413 4.1.1); they are no error.
  */
 enum sluice_parse sluice_segment_parse(const uint8_t *bytes, uint32_t available, uint32_t total,
 				       struct sluice_segment *out);
@@ -248,6 +249,11 @@ enum sluice_state sluice_conn_state(const struct sluice_conn *c);
 /* Bytes written but never sent; bytes written and not acknowledged. */
 uint32_t sluice_conn_unsent(const struct sluice_conn *c);
 uint32_t sluice_conn_unacked(const struct sluice_conn *c);
+/* The FIN, which takes a sequence number, too: is it to be sent, to be acknowledged? */
+bool sluice_conn_fin_unsent(const struct sluice_conn *c);
+bool sluice_conn_fin_unacked(const struct sluice_conn *c);
+/* When the last acceptable acknowledgment came. */
+sluice_usec sluice_conn_heard(const struct sluice_conn *c);
 bool sluice_conn_fin_received(const struct sluice_conn *c);
 bool sluice_conn_write_closed(const struct sluice_conn *c);
 /* In SYN_RECEIVED, but open to both directions: the SYN had a good cookie (RFC 7413 4.2.2). */

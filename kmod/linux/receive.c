@@ -118,13 +118,33 @@ static bool pass_filter(struct sock *sk, struct sluice_segment *seg)
 	return true;
 }
 
-void sluice_conn_receive(struct sock *sk, struct sluice_segment *seg)
+static void to_core(struct sock *sk, struct sluice_segment *seg)
 {
-	sluice_sock_see_pacing_rate(sk);
 	if (unlikely(sluice_pktoptions_wanted(sk)))
 		sluice_pktoptions_segment(sk, seg);
 	else
 		sluice_conn_segment(&sluice_sk(sk)->conn, seg, sluice_now());
+}
+
+/* A soft error is over when the peer is heard again (RFC 5461 2.2, as TCP). */
+static noinline void to_core_after_error(struct sock *sk, struct sluice_segment *seg)
+{
+	const struct sluice_conn *c = &sluice_sk(sk)->conn;
+	sluice_usec heard = sluice_conn_heard(c);
+	int error = xchg(&sk->sk_err_soft, 0);
+
+	to_core(sk, seg);
+	if (sluice_conn_heard(c) == heard)
+		cmpxchg(&sk->sk_err_soft, 0, error);	/* unless there is a new one */
+}
+
+void sluice_conn_receive(struct sock *sk, struct sluice_segment *seg)
+{
+	sluice_sock_see_pacing_rate(sk);
+	if (unlikely(READ_ONCE(sk->sk_err_soft)))
+		to_core_after_error(sk, seg);
+	else
+		to_core(sk, seg);
 	sluice_sock_settle(sk);
 }
 

@@ -170,7 +170,9 @@ static int receive_locked(struct sock *sk, struct msghdr *msg, size_t length, in
 		if (result < 0)
 			break;
 		copied += result;
-		if (copied == length || (copied >= target && !READ_ONCE(sk->sk_backlog.tail)))
+		/* To take nothing waits for something, all the same. */
+		if ((copied == length && (length || enough(sk, 1))) ||
+		    (copied >= target && !READ_ONCE(sk->sk_backlog.tail)))
 			break;
 		if (copied && at_mark(sk))
 			break;

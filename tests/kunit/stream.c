@@ -108,6 +108,22 @@ static void ipv6_carries_every_byte_both_ways(struct kunit *test)
 	carry(test, "::1", 2000000);
 }
 
+/* RFC 5461: what was said of the path is of no use once the peer is heard. */
+static void soft_error_is_forgotten(struct kunit *test)
+{
+	struct fixture_pair pair;
+	struct sock *sk;
+	u8 byte = 0;
+
+	fixture_connect(test, &pair, "::1");
+	sk = pair.client->sk;
+	WRITE_ONCE(sk->sk_err_soft, EHOSTUNREACH);
+	msleep(50);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(sk->sk_err_soft), EHOSTUNREACH);
+	KUNIT_EXPECT_EQ(test, fixture_send(pair.client, &byte, 1), 1);
+	KUNIT_EXPECT_TRUE(test, fixture_eventually(!READ_ONCE(sk->sk_err_soft)));
+}
+
 static bool lose_some(struct fixture_wire *wire, const struct sk_buff *skb,
 		      const struct tcphdr *header)
 {
@@ -233,6 +249,7 @@ static void closing_all_leaves_nothing(struct kunit *test)
 static struct kunit_case cases[] = {
 	KUNIT_CASE(ipv4_carries_every_byte_both_ways),
 	KUNIT_CASE(ipv6_carries_every_byte_both_ways),
+	KUNIT_CASE(soft_error_is_forgotten),
 	KUNIT_CASE_SLOW(ipv4_loss_is_repaired),
 	KUNIT_CASE_SLOW(ipv6_loss_is_repaired),
 	KUNIT_CASE(half_closed_connections_still_carry_the_other_way),

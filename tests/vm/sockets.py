@@ -729,6 +729,23 @@ def more_to_come_is_waited_for(t):
 
 
 @test(*ALL)
+def to_receive_nothing_waits_for_something(t):
+    def received(sock, flags=socket.MSG_DONTWAIT):
+        return error_of(call, libc.recv, sock.fileno(), None, ctypes.c_size_t(0), flags)
+
+    equal(received(t.socket()), "ENOTCONN")
+    client, server = t.pair()
+    equal(received(server), "EAGAIN")
+    client.send(b"x")
+    wait_readable(server)
+    equal([received(server), received(server, 0), received(server, socket.MSG_PEEK)], [None] * 3)
+    equal(server.recv(10), b"x")
+    abort(client)
+    until(lambda: received(server) == "ECONNRESET")
+    equal(received(server), None)
+
+
+@test(*ALL)
 def receive_timeout(t):
     client, server = t.pair()
     server.setblocking(True)
@@ -862,6 +879,20 @@ def queues_are_told(t):
     until(lambda: queue(client, termios.TIOCOUTQ) == 0)
     server.recv(100)
     equal(queue(server, termios.FIONREAD), 400)
+
+
+@test(*FAR)
+def the_end_is_in_the_queue_until_it_is_acknowledged(t):
+    with Link() as link:
+        client, server = joined(t)
+        link.netem("delay", "100ms")
+        client.send(b"q" * 500)
+        client.shutdown(socket.SHUT_WR)
+        equal([queue(client, which) for which in (termios.TIOCOUTQ, UNSENT)], [501, 0])
+        until(lambda: queue(client, termios.TIOCOUTQ) == 0)
+        equal(server.recv(1000, socket.MSG_WAITALL), b"q" * 500)
+        client.close()
+        server.close()
 
 
 # ---- poll ---------------------------------------------------------------------------
