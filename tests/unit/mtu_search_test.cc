@@ -20,10 +20,11 @@ constexpr uint32_t most = 1460 - timestamps; // that Ethernet takes
 
 // A connection of which one direction drops segments with more payload than `takes`.
 struct Path : lab::Pair {
-    explicit Path(uint64_t probing, uint32_t takes = most)
+    explicit Path(uint64_t probing, uint32_t takes = most, uint64_t base = 1024)
         : Pair(1, {.rate = 12.5e6, .delay = 10000, .queue = 1000})
     {
         a.config().mtu_probing = probing;
+        a.config().base_mss = base;
         std::tie(client, server) = connected();
         limit(takes);
     }
@@ -93,6 +94,14 @@ Test(mtu_search, path_that_works_is_asked_nothing)
     cr_assert(p.send(3000000));
     cr_assert_eq(p.count(SLUICE_CNT_mtu_probes), 0);
     cr_assert_eq(p.mss(), most);
+}
+
+Test(mtu_search, black_hole_is_left_for_the_base_that_is_set)
+{
+    Path p(1, 650, 600);
+    cr_assert(p.send(10000, 60 * second));
+    cr_assert_eq(p.count(SLUICE_CNT_mtu_black_holes), 1);
+    cr_assert(p.mss() >= 600 && p.mss() <= 650, "%u", p.mss());
 }
 
 // ---- probes (7.2 to 7.6) ----

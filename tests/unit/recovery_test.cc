@@ -239,6 +239,18 @@ Test(recovery, reordering_does_not_reduce_the_window_for_long)
     double rate = 10000000 * 8e6 / static_cast<double>(p.sim.now() - begin);
     cr_assert_gt(rate, 25e6, "%.1f Mbit/s", rate / 1e6);
     cr_assert_geq(p.a.counter(SLUICE_CNT_reordering_seen), 1);
+    cr_assert_gt(client->info().reordering, 5);
+}
+
+Test(recovery, what_is_learned_of_reordering_has_a_limit)
+{
+    lab::Pair p(11, {.rate = 12500000, .delay = 20000, .reorder = 0.01});
+    p.back.set.reorder = 0;
+    p.a.config().max_reordering = 5;
+    auto [client, server] = p.connected();
+    cr_assert(transfer(p, *client, *server, pattern(10000000)));
+    cr_assert_geq(p.a.counter(SLUICE_CNT_reordering_seen), 1);
+    cr_assert_eq(client->info().reordering, 5);
 }
 
 // Each retransmission that was for nothing makes the reordering window wider,

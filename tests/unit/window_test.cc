@@ -366,6 +366,16 @@ Test(window, receive_buffer_grows_with_what_is_read)
     cr_assert_gt(client->wanted_send_buffer, 400000);
 }
 
+Test(window, receive_buffer_stays_as_it_is_when_told_to)
+{
+    lab::Pair p(1, {.rate = 12500000, .delay = 20000});
+    p.b.config().moderate_rcvbuf = 0;
+    auto [client, server] = p.connected();
+    uint32_t before = server->wanted_receive_buffer;
+    cr_assert(transfer(p, *client, *server, pattern(5000000)));
+    cr_assert_eq(server->wanted_receive_buffer, before);
+}
+
 Test(window, opens_though_the_buffer_is_smaller_than_its_unit)
 {
     lab::Pair p;
