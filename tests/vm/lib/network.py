@@ -122,6 +122,8 @@ class Link:
 
     def __exit__(self, *_):
         for ns, _ in self.DEVICES:
+            # The link may be gone before all sockets are, whose last words then nobody answers.
+            tune(ns, tcp_orphan_retries=1)
             rtnetlink.delete(ns)
 
     def netem(self, *arguments, limit=1000, leaving=(NEAR, FAR), bursts=False):
