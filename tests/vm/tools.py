@@ -888,6 +888,72 @@ def set_changes_a_live_connection(t):
     check("no such connection" in refused("set", here, there, "cc", "reno"), "it is gone")
 
 
+@test(*PAIRS)
+def get_tells_of_a_live_connection(t):
+    client, server = t.pair()
+    here, there = ends(t, client, server)
+    names = "cc", "sndbuf", "rcvbuf"
+
+    def told(*words):
+        return tuple(sluice("get", "-r", here, there, *words).stdout.split())
+
+    def wanted():
+        cc, *sizes = settings(client)
+        return (cc, *map(str, sizes))
+    equal(told(), wanted())
+    sluice("set", here, there, "cc", "reno", "sndbuf", "1M", "rcvbuf", "100000")
+    equal(told(), ("reno", str(2 << 20), "200000"))
+    equal(told(*names), wanted())
+    equal(told("rcvbuf", "cc"), ("200000", "reno"), "in the order of asking")
+    rows = json.loads(sluice("get", "--json", here, there).stdout)
+    equal({name: row["value"] for name, row in rows.items()}, dict(zip(names, settings(client))))
+    equal([line.split()[:2] for line in sluice("get", here, there).stdout.splitlines()],
+          [["Name", "Value"], ["cc", "reno"], ["sndbuf", "2M"], ["rcvbuf", "200000"]])
+    equal(sluice("get", there, here, "-r").stdout.split()[0], settings(server)[0], "the other end's own")
+
+    def failing(*words):
+        done = sluice("get", *words, check=False)
+        return done.returncode, done.stdout, done.stderr
+    equal(failing(here, there, "cc", "mss"),
+          (1, "", "sluice: of a connection cc, sndbuf and rcvbuf can be shown, not 'mss'\n"))
+    equal(failing(here)[0], 2, "half of the addresses")
+    equal(failing(here, "there:")[0], 2, "no address")
+    listener = t.listener()
+    nobody = here.rpartition(":")[0] + ":0"
+    for address in ((here, here), (there + "1", here), (ends(t, listener, listener)[0], nobody)):
+        status, out, err = failing(*address)
+        check((status, out) == (1, "") and err.endswith(": no such connection\n"), (address, status, out, err))
+    client.close()
+    equal(server.recv(1), b"")
+    server.close()
+    gone = 1, "", f"sluice: {here} {there}: no such connection\n"
+    until(lambda: failing(here, there) == gone, text="TIME-WAIT has no such things")
+    until(lambda: "no such connection" in failing(there, here)[2], text="the other end is gone")
+
+
+@test()
+def get_and_set_mean_the_native_one_of_two():
+    """Connections may have the same addresses on both wires."""
+    here, there = (f"127.0.0.1:{next(ports)}" for _ in range(2))
+    pairs = []
+    for t in (REAL4, INET):
+        listener = t.listener(port=int(there.split(":")[1]))
+        client = t.socket()
+        t.bind(client, int(here.split(":")[1]))
+        t.connect(client, t.port_of(listener))
+        pairs.append((client, t.accept(listener)))
+    real, native = pairs
+    equal(sluice("get", "-r", here, there, "cc").stdout, "cubic\n")
+    sluice("set", here, there, "cc", "reno")
+    equal((settings(native[0])[0], settings(real[0])[0]), ("reno", "cubic"))
+    equal(sluice("get", "-r", here, there, "cc").stdout, "reno\n")
+    abort(*native)
+    equal(sluice("get", "-r", here, there, "cc").stdout, "cubic\n")
+    sluice("set", here, there, "cc", "reno")
+    equal(settings(real[0])[0], "reno")
+    abort(*real)
+
+
 @test()
 def set_is_told_by_get():
     with alone():

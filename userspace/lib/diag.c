@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* sock_diag, by libmnl: the list of Sluice's sockets. */
+/* sock_diag, by libmnl: the list of Sluice's sockets, or one of them. */
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/netlink.h>
@@ -72,23 +72,20 @@ static int on_message(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
-static int dump(struct mnl_socket *socket, uint16_t family, uint32_t states, uint16_t ext,
-		struct listing *l)
+/* All that answers it: a dump ends with its own message, a single answer with its acknowledgment. */
+static int exchange(struct mnl_socket *socket, uint16_t kind, const struct sluice_diag_req *question,
+		    struct listing *l)
 {
 	char buffer[32768];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
 	unsigned int seq = time(NULL);
-	struct sluice_diag_req *request;
 	ssize_t length;
 	int more = MNL_CB_OK;
 
 	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	nlh->nlmsg_flags = NLM_F_REQUEST | kind;
 	nlh->nlmsg_seq = seq;
-	request = mnl_nlmsg_put_extra_header(nlh, sizeof(*request));
-	request->family = family;
-	request->states = states;
-	request->ext = ext;
+	memcpy(mnl_nlmsg_put_extra_header(nlh, sizeof(*question)), question, sizeof(*question));
 	if (mnl_socket_sendto(socket, nlh, nlh->nlmsg_len) < 0)
 		return -errno;
 	while (more > MNL_CB_STOP) {
@@ -100,8 +97,8 @@ static int dump(struct mnl_socket *socket, uint16_t family, uint32_t states, uin
 	return more < 0 ? -errno : 0;
 }
 
-int sluice_each_socket(uint16_t family, uint32_t states, uint16_t ext, sluice_socket_fn fn,
-		       void *data)
+static int ask(uint16_t kind, const struct sluice_diag_req *question, sluice_socket_fn fn,
+	       void *data)
 {
 	struct listing l = { fn, data };
 	struct mnl_socket *socket = mnl_socket_open(NETLINK_SOCK_DIAG);
@@ -110,7 +107,29 @@ int sluice_each_socket(uint16_t family, uint32_t states, uint16_t ext, sluice_so
 	if (!socket)
 		return -errno;
 	error = mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 ? -errno
-		: dump(socket, family, states, ext, &l);
+		: exchange(socket, kind, question, &l);
 	mnl_socket_close(socket);
 	return error;
+}
+
+int sluice_each_socket(uint16_t family, uint32_t states, uint16_t ext, sluice_socket_fn fn,
+		       void *data)
+{
+	struct sluice_diag_req question = { .family = family, .states = states, .ext = ext };
+
+	return ask(NLM_F_DUMP, &question, fn, data);
+}
+
+static void keep(const struct sluice_socket *socket, void *data)
+{
+	memcpy(data, socket, sizeof(*socket));
+}
+
+int sluice_find_socket(uint16_t family, const struct sluice_diag_id *id, uint16_t ext,
+		       struct sluice_socket *socket)
+{
+	struct sluice_diag_req question = { .family = family, .ext = ext, .id = *id };
+
+	memset(socket, 0, sizeof(*socket));
+	return ask(NLM_F_ACK, &question, keep, socket);
 }

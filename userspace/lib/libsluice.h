@@ -95,6 +95,12 @@ typedef void (*sluice_socket_fn)(const struct sluice_socket *socket, void *data)
  */
 int sluice_each_socket(uint16_t family, uint32_t states, uint16_t ext, sluice_socket_fn fn,
 		       void *data);
+/*
+ * The one with these addresses; without a dport, the listener there. -ENOENT:
+ * there is none, or nothing answers for this family.
+ */
+int sluice_find_socket(uint16_t family, const struct sluice_diag_id *id, uint16_t ext,
+		       struct sluice_socket *socket);
 
 #ifdef __cplusplus
 }

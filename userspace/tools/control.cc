@@ -2,6 +2,7 @@
 // The module's generic netlink interface as C++ values and Failures.
 #include "control.h"
 
+#include "connection.h"
 #include "failure.h"
 
 namespace sluice
@@ -126,12 +127,9 @@ void Control::reset(const std::string& name)
 void Control::set_connection(const sluice_diag_id& id, const std::string& cc, uint32_t send_buffer,
                              uint32_t receive_buffer)
 {
-    char local[SLUICE_ADDRESS_TEXT], remote[SLUICE_ADDRESS_TEXT];
-    sluice_format_address(id.src, id.ifindex, id.sport, local);
-    sluice_format_address(id.dst, id.ifindex, id.dport, remote);
     check(sluice_set_connection(control_.get(), &id, cc.empty() ? nullptr : cc.c_str(), send_buffer,
                                 receive_buffer),
-          fmt::format("{} {}", local, remote));
+          connection_name(id));
 }
 
 uint16_t family_number()

@@ -2,12 +2,12 @@
 // sluice set: a default of this network namespace, or, after the addresses of
 // both ends, something of a live connection.
 #include "commands.h"
+#include "connection.h"
 #include "control.h"
 #include "failure.h"
 #include "units.h"
 
 #include <climits>
-#include <cstring>
 #include <memory>
 #include <span>
 
@@ -31,27 +31,6 @@ void set_default(const std::string& name, const std::string& value)
                                   format_quantity(row.min, row.unit),
                                   format_quantity(row.max, row.unit)));
     control.set(name, number);
-}
-
-sockaddr_sluice endpoint(const std::string& text)
-{
-    sockaddr_sluice address;
-    unsigned count = 1;
-    if (const char* wrong = sluice_parse_address(text.c_str(), false, &address, &count))
-        throw usage_error(fmt::format("{}: {}", text, wrong));
-    return address;
-}
-
-sluice_diag_id connection_id(const std::string& local, const std::string& remote)
-{
-    sockaddr_sluice src = endpoint(local), dst = endpoint(remote);
-    sluice_diag_id id{};
-    id.sport = src.ssl_port;
-    id.dport = dst.ssl_port;
-    id.ifindex = src.ssl_scope_id ? src.ssl_scope_id : dst.ssl_scope_id;
-    std::memcpy(id.src, &src.ssl_addr, sizeof(id.src));
-    std::memcpy(id.dst, &dst.ssl_addr, sizeof(id.dst));
-    return id;
 }
 
 uint32_t buffer_size(const std::string& text)
