@@ -18,13 +18,13 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from cgroup import Cgroup  # noqa: E402
-from mix import KERNEL4, KERNEL6, OURS4, OURS6  # noqa: E402
-from network import Link, counter, inside  # noqa: E402
+from mix import KERNEL4, KERNEL6, MIXED, OURS4, OURS6, Mix  # noqa: E402
+from network import Link, counter, inside, states  # noqa: E402
 from network import run as command  # noqa: E402
 from runner import check, equal, run, test, until, within  # noqa: E402
 from traffic import V4, V4_INET, V6, abort, exchange, joined  # noqa: E402
-from transport import (INET, INET6, REAL4, REAL6, SLUICE4, SLUICE6, TCP4, TCP6, Transport, call, error_of,  # noqa: E402
-                       libc, ports, sluice_address)
+from transport import (AF_SLUICE, INET, INET6, REAL4, REAL6, SLUICE4, SLUICE6, TCP4, TCP6, Transport,  # noqa: E402
+                       call, error_of, libc, ports, sluice_address)
 
 ALL = (TCP4, TCP6, SLUICE4, SLUICE6, INET, INET6, REAL4, REAL6)
 V6_INET = Transport("inet6-253", socket.AF_INET6, 253, Link.V6, "::")
@@ -73,7 +73,38 @@ def queue(sock, request):
     return answer[0]
 
 
+def state(sock):
+    """TCP_ESTABLISHED and the like."""
+    return sock.getsockopt(TCP, socket.TCP_INFO, 104)[0]
+
+
+ESTABLISHED, FIN_WAIT_1, CLOSED, CLOSING = 1, 4, 7, 11
+
+
+def sides(t):
+    """Whose sockets are at the near end, and whose at the far one."""
+    return ((Link.NEAR, t.client), (Link.FAR, t.server)) if isinstance(t, Mix) else ((Link.NEAR, t), (Link.FAR, t))
+
+
 # ---- opening ------------------------------------------------------------------
+
+@test()
+def other_kinds_and_protocols_are_refused():
+    def refusal(*words):
+        return error_of(lambda: os.close(call(libc.socket, *words)))
+    stream, datagram, raw, reliable, packets = 1, 2, 3, 4, 5
+    equal([refusal(socket.AF_INET, packets, 0), refusal(socket.AF_INET, stream, 17)],
+          ["ESOCKTNOSUPPORT", "EPROTONOSUPPORT"], "the kernel's own")
+    for kind in (datagram, raw, reliable, packets):
+        for protocol in (0, 6, 17, 253, 254, 257):
+            equal(refusal(AF_SLUICE, kind, protocol), "ESOCKTNOSUPPORT", (kind, protocol))
+    for protocol in (1, 17, 252, 254, 255, 256, 258, 262):
+        equal(refusal(AF_SLUICE, stream, protocol), "EPROTONOSUPPORT", protocol)
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for protocol in (253, 257):
+            equal(refusal(family, datagram, protocol), "EPROTONOSUPPORT", (family, protocol))
+            equal(refusal(family, packets, protocol), "ESOCKTNOSUPPORT", (family, protocol))
+
 
 @test(*ALL)
 def connects_and_transfers(t):
@@ -150,6 +181,40 @@ def non_blocking_refusal_is_in_so_error(t):
     check(events and events[0][1] & select.POLLERR and events[0][1] & select.POLLHUP, events)
     equal(client.getsockopt(SOL, socket.SO_ERROR), 111)
     equal(client.getsockopt(SOL, socket.SO_ERROR), 0)
+
+
+@test(*FAR, *MIXED)
+def both_ends_open_at_once(t):
+    """RFC 9293 3.5, figure 7."""
+    with Link() as link:
+        link.netem("delay", "500ms")
+        port, socks = next(ports), []
+        for namespace, side in sides(t):
+            with inside(namespace):
+                socks.append(side.socket())
+                side.bind(socks[-1], port, side.host if namespace == Link.FAR else side.host[:-1] + "1")
+                socks[-1].setblocking(False)
+        with within(0.4):
+            for (_, side), sock, end in zip(sides(t), socks, "21"):
+                equal(error_of(side.connect, sock, port, side.host[:-1] + end), "EINPROGRESS")
+        for sock in socks:
+            check(select.select([], [sock], [], 20)[1], "never became writable")
+            equal((sock.getsockopt(SOL, socket.SO_ERROR), state(sock)), (0, ESTABLISHED))
+            sock.setblocking(True)
+        exchange(*socks, 1000)
+
+
+@test(*ALL)
+def connects_to_itself(t):
+    sock, port = t.socket(), next(ports)
+    t.bind(sock, port)
+    t.connect(sock, port)
+    equal((t.port_of(sock), t.port_of(sock, peer=True), state(sock)), (port, port, ESTABLISHED))
+    sock.sendall(b"echo")
+    equal(receive_exactly(sock, 4), b"echo")
+    sock.shutdown(socket.SHUT_WR)
+    equal(sock.recv(1), b"")
+    until(lambda: state(sock) == CLOSED, text=lambda: f"in state {state(sock)}")
 
 
 @test(*ALL)
@@ -870,6 +935,62 @@ def scatter_and_gather(t):
     equal((bytes(parts[0]), bytes(parts[1][:7])), (b"onet", b"wothree"))
 
 
+class Part(ctypes.Structure):
+    """struct iovec"""
+    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+
+
+class Message(ctypes.Structure):
+    """struct mmsghdr"""
+    _fields_ = [("name", ctypes.c_void_p), ("name_length", ctypes.c_uint32), ("parts", ctypes.POINTER(Part)),
+                ("count", ctypes.c_size_t), ("control", ctypes.c_void_p), ("control_length", ctypes.c_size_t),
+                ("flags", ctypes.c_long), ("length", ctypes.c_uint32)]
+
+
+class Messages:
+    """One for each buffer, as sendmmsg() and recvmmsg() take them."""
+
+    def __init__(self, *contents):
+        self.buffers = [ctypes.create_string_buffer(content, len(content)) for content in contents]
+        self.parts = [Part(ctypes.addressof(buffer), len(buffer)) for buffer in self.buffers]
+        self.array = (Message * len(contents))(*(Message(parts=ctypes.pointer(part), count=1) for part in self.parts))
+
+    def pass_to(self, function, sock, flags=0, *more):
+        """How many of them went, and how much of each."""
+        count = call(function, sock.fileno(), self.array, len(self.array), flags, *more)
+        return [message.length for message in self.array[:count]]
+
+    def received(self, sock, flags=0):
+        lengths = self.pass_to(libc.recvmmsg, sock, flags, None)
+        return [buffer.raw[:length] for buffer, length in zip(self.buffers, lengths)]
+
+
+@test(*ALL)
+def many_messages_in_one_call(t):
+    """They are parts of one stream."""
+    client, server = t.pair()
+    equal(Messages(b"one", b"", b"two", b"three").pass_to(libc.sendmmsg, client), [3, 0, 3, 5])
+    until(lambda: queue(server, termios.FIONREAD) == 11)
+    rooms = Messages(bytes(4), bytes(4), bytes(4), bytes(4))
+    equal(rooms.received(server, socket.MSG_DONTWAIT), [b"onet", b"woth", b"ree"])
+    equal(error_of(rooms.received, server, socket.MSG_DONTWAIT), "EAGAIN")
+    threading.Timer(0.2, lambda: client.sendall(b"later")).start()
+    wait_for_one = 0x10000
+    equal(rooms.received(server, wait_for_one), [b"late", b"r"])
+    client.setblocking(False)
+    whole, part = Messages(bytes(1000), bytes(64 << 20), b"never").pass_to(libc.sendmmsg, client)
+    check(whole == 1000 and 0 < part < 64 << 20, (whole, part))
+    more = Messages(bytes(1 << 20))
+    while (error := error_of(more.pass_to, libc.sendmmsg, client)) is None:
+        pass
+    equal(error, "EAGAIN")
+    abort(client, server)
+    client, server = t.pair()
+    client.shutdown(socket.SHUT_WR)
+    equal(error_of(Messages(b"x", b"y").pass_to, libc.sendmmsg, client, socket.MSG_NOSIGNAL), "EPIPE")
+    equal(rooms.received(server), [b""] * 4, "the end, again and again")
+
+
 @test(*ALL)
 def queues_are_told(t):
     client, server = t.pair()
@@ -996,6 +1117,35 @@ def unread_input_resets_the_peer(t):
     wait_readable(server)
     server.close()
     equal(error_of(client.recv, 1), "ECONNRESET")
+
+
+def time_waits(side, namespace):
+    if side.sluice:
+        return states(namespace)["TIME-WAIT"]
+    return len(command("ss", "-tanH", "state", "time-wait", namespace=namespace).stdout.splitlines())
+
+
+@test(*FAR, *MIXED)
+def both_ends_close_at_once(t):
+    """RFC 9293 3.6, figure 13: each is in CLOSING for as long as its FIN's acknowledgment takes."""
+    with Link() as link:
+        socks = t.joined() if isinstance(t, Mix) else joined(t)
+        link.netem("delay", "500ms")
+        seen = [[] for _ in socks]
+        with within(0.4):
+            for sock in socks:
+                sock.shutdown(socket.SHUT_WR)
+        while [told[-1:] for told in seen] != [[CLOSED], [CLOSED]]:
+            with within(0.4):
+                for sock, told in zip(socks, seen):
+                    if (now := state(sock)) not in told[-1:]:
+                        told.append(now)
+                time.sleep(0.01)
+        equal(seen, [[FIN_WAIT_1, CLOSING, CLOSED]] * 2)
+        equal([time_waits(side, namespace) for namespace, side in sides(t)], [1, 1])
+        for sock in socks:
+            equal(sock.recv(1), b"")
+            sock.close()
 
 
 @test(*ALL)
