@@ -19,7 +19,8 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from network import ROOT, counter, file_holds  # noqa: E402
 from runner import check, equal, run, test  # noqa: E402
-from transport import INET, INET6, REAL4, REAL6, SLUICE4, SLUICE6, TCP4, TCP6, error_of, libc, ports  # noqa: E402
+from transport import (INET, INET6, REAL4, REAL6, SLUICE4, SLUICE6, SOL_SLUICE, TCP4, TCP6, error_of,  # noqa: E402
+                       libc, ports)
 
 NUMBERS = {"SOL_SOCKET": 1, "IPPROTO_TCP": 6, "IPPROTO_IP": 0, "IPPROTO_IPV6": 41}
 HEADERS = {"SOL_SOCKET": ("asm-generic/socket.h", "SO_"), "IPPROTO_TCP": ("linux/tcp.h", "TCP_"),
@@ -205,6 +206,75 @@ def options_are_so_later_too(pairing):
             if not unknown_here(steps) and (text := mismatch(row, steps, kernel[who], row.name in other_values)):
                 wrong.append(f"{row.name} of a {who}: {text}")
     check(not wrong, "\n".join(wrong))
+
+
+# ---- what Sluice adds: SOL_SLUICE (include/sluice.h) ------------------------------------
+
+class Telling:
+    """An option that tells all about a connection: TCP_INFO shows what is expected of SLUICE_INFO."""
+
+    def __init__(self, transport, level, option):
+        self.transport, self.level, self.option = transport, level, option
+        self.name = transport.name
+
+    def told(self, sock, room, option=None, where=None):
+        """What was written in so much room, or the error; nothing may be written beyond."""
+        value, length = ctypes.create_string_buffer(b"\xaa" * 4096, 4096), ctypes.c_int32(room)
+        error = outcome(libc.getsockopt(sock.fileno(), self.level, self.option if option is None else option,
+                                        where or value, ctypes.byref(length)))
+        if error != "0":
+            return error
+        equal(value.raw[length.value:], b"\xaa" * (4096 - length.value), "beyond what was told")
+        return value.raw[:length.value]
+
+
+SLUICE_INFO = 1
+TELLING = [Telling(t, socket.IPPROTO_TCP, socket.TCP_INFO) for t in (TCP4, TCP6)] + \
+    [Telling(t, SOL_SLUICE, SLUICE_INFO) for t in (SLUICE4, SLUICE6, INET, INET6, REAL4, REAL6)]
+
+
+def sluice_info_size():
+    """By its declaration."""
+    with open(os.path.join(ROOT, "include", "sluice.h")) as file:
+        body = re.search(r"struct sluice_info {(.*?)\n};", file.read(), re.S)[1]
+    end = 0
+    for bits, names in re.findall(r"__u(\d+) ([^;]*);", body):
+        for _ in names.split(","):
+            size = int(bits) // 8
+            end = -(-end // size) * size + size
+    return -(-end // 8) * 8
+
+
+@test(*TELLING)
+def information_is_told_as_far_as_there_is_room(telling):
+    t = telling.transport
+    client, _server = t.pair()
+    with t.socket() as fresh, t.listener() as listener:
+        equal([telling.told(sock, 4096)[0] for sock in (client, fresh, listener)], [1, 7, 10], "states")
+    size = len(telling.told(client, 4096))
+    if t.sluice:
+        equal(size, sluice_info_size())
+    for room in (0, 1, 7, 8, 100, size - 1, size, size + 1):
+        equal(len(telling.told(client, room)), min(room, size), f"with room for {room}")
+    equal(telling.told(client, 1), b"\1")
+    for room in (-1, -1 << 31):
+        equal(telling.told(client, room), "EINVAL", f"with room for {room}")
+    equal([telling.told(client, room, where=NOWHERE) for room in (8, size)], ["EFAULT", "EFAULT"])
+    for length in (NOWHERE, None):
+        equal(outcome(libc.getsockopt(client.fileno(), telling.level, telling.option,
+                                      ctypes.create_string_buffer(8), length)), "EFAULT")
+    equal(telling.told(client, 64, option=9999), "ENOPROTOOPT")
+    for value in (bytes(4), bytes(size)):
+        equal(outcome(libc.setsockopt(client.fileno(), telling.level, telling.option, value, len(value))),
+              "ENOPROTOOPT", f"setting {len(value)} bytes")
+
+
+@test(SLUICE4, SLUICE6, INET, INET6, REAL4, REAL6)
+def sol_sluice_has_nothing_else(t):
+    with t.socket() as sock:
+        for option in (0, 2, 3, -1):
+            equal(error_of(sock.getsockopt, SOL_SLUICE, option), "ENOPROTOOPT", option)
+            equal(error_of(sock.setsockopt, SOL_SLUICE, option, 1), "ENOPROTOOPT", option)
 
 
 # ---- what only the wire shows --------------------------------------------------------------
