@@ -9,6 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import netlink  # noqa: E402
+from mix import OURS4, OURS6  # noqa: E402
 from network import (Link, connections, delete, inside, insmod, kernel_word, refused, rmmod, sluice, states)  # noqa: E402
 from network import run as command  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
@@ -94,6 +95,7 @@ def tools_without_the_module_say_so():
         unload()
         for arguments in (("ss",), ("ss", "--json"), ("stat",), ("get",), ("get", "rto_min"), ("cc",),
                           ("set", "rto_min", "100ms"), ("set", "127.0.0.1:1", "127.0.0.1:2", "cc", "reno"),
+                          ("get", "127.0.0.1:1", "127.0.0.1:2"),
                           ("send", "127.0.0.1:1", "/etc/hostname"), ("recv", "1")):
             complaint = refused(*arguments)
             check("is the module loaded?" in complaint, complaint)
@@ -167,7 +169,7 @@ def loads_and_unloads_under_traffic():
         exchange(*joined(V4), 1 << 20)
 
 
-@test(V4, V6)
+@test(V4, V6, OURS4, OURS6)
 def namespaces_go_with_everything_in_them(t):
     """A veth's end out here goes when the namespace that has the other does."""
     witnesses = {Link.NEAR: "near-witness", Link.FAR: "far-witness"}
