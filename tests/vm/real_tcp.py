@@ -196,7 +196,7 @@ def unreachable_is_told(mix):
                 equal(error_of(mix.client.connect, client, 9, net.format(number) + "1"), error, kind)
 
 
-@test(FROM_KERNEL4, TO_KERNEL4)
+@test(FROM_KERNEL4, TO_KERNEL4, FROM_KERNEL6, TO_KERNEL6)
 def ten_thousand_connections(mix):
     """Or, where KASAN and lockdep look on, so many that their time is well spent."""
     import resource
