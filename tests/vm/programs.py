@@ -181,6 +181,7 @@ def nginx_sends_a_gigabyte(way):
     send_large(way, 1 << 30)
 
 
+# All of it takes 40 s and more where the machine is busy.
 @test(NATIVE)
 def nginx_sends_a_fifth_of_it(way):
     send_large(way, 200 << 20)
