@@ -216,6 +216,8 @@ static bool is_error_v4(const struct icmphdr *icmp, const struct net *net, u32 *
 	u8 no_discovery = READ_ONCE(net->ipv4.sysctl_ip_no_pmtu_disc);
 
 	*info = 0;
+	if (icmp->type == ICMP_PARAMETERPROB)
+		*info = ntohl(icmp->un.gateway) >> 24;	/* which byte it is about */
 	if (icmp->type == ICMP_DEST_UNREACH && icmp->code == ICMP_FRAG_NEEDED)
 		*info = ntohs(icmp->un.frag.mtu);
 	else

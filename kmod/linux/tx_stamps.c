@@ -226,13 +226,35 @@ void sluice_tx_stamps_restart(struct sock *sk)
 	atomic_set(&sk->sk_tskey, 0);
 }
 
+/* Only such a report has an address: where the segment went that ICMP complains about. */
+static bool next_is_of_icmp(struct sock *sk)
+{
+	const struct sk_buff *skb;
+	unsigned long flags;
+	u8 origin = SO_EE_ORIGIN_NONE;
+
+	spin_lock_irqsave(&sk->sk_error_queue.lock, flags);
+	skb = skb_peek(&sk->sk_error_queue);
+	if (skb)
+		origin = SKB_EXT_ERR(skb)->ee.ee_origin;
+	spin_unlock_irqrestore(&sk->sk_error_queue.lock, flags);
+	return origin == SO_EE_ORIGIN_ICMP || origin == SO_EE_ORIGIN_ICMP6;
+}
+
 int sluice_tx_stamps_recv(struct sock *sk, struct msghdr *msg, size_t size)
 {
 	int length = 0, result;
+	bool has_address;
 
 	lock_sock(sk);
 	count_places(sk, 1);
+	has_address = next_is_of_icmp(sk);
 	result = inet_recv_error(sk, msg, size, &length);
+	if (result >= 0 && has_address && length) {
+		msg->msg_namelen = length;
+		if (sluice_sk(sk)->sluice_family)
+			((struct sockaddr_sluice *)msg->msg_name)->ssl_family = AF_SLUICE;
+	}
 	release_sock(sk);
 	return result;
 }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # The whole system, inside the VM: transfers through bad links, a thousand
 # connections, namespaces, the tools.
+import errno
 import json
 import os
 import resource
@@ -13,13 +14,14 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from error_queue import take  # noqa: E402
 from mix import KERNEL4, KERNEL6, OURS4, OURS6  # noqa: E402
 from network import Link, beyond, counter, counters, file_holds, inside, sluice, states  # noqa: E402
 from network import run as command  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
 from segment import SYN, checksum, packed  # noqa: E402
 from traffic import V4, V4_INET, V6, Stream, exchange, finish, joined, settle  # noqa: E402
-from transport import INET, SLUICE4, SLUICE6, error_of  # noqa: E402
+from transport import AF_SLUICE, INET, SLUICE4, SLUICE6, Transport, error_of  # noqa: E402
 
 # ---- transfers ---------------------------------------------------------------------
 
@@ -264,11 +266,13 @@ ERRORS6 = {(1, 0): "ENETUNREACH", (1, 1): "EACCES", (1, 2): "EHOSTUNREACH", (1, 
 NO_ERRORS4, NO_ERRORS6 = ((3, 4, 1300), (4, 0), (11, 1), (3, 16)), ((2, 0, 1300),)
 
 
-def begun(t, router):
-    """A client, and the packet with its SYN."""
+def begun(t, router, *options):
+    """A client with these options, and the packet with its SYN."""
     with inside(Link.NEAR):
         client = t.socket()
         client.setblocking(False)
+        for option in options:
+            client.setsockopt(*option)
         equal(error_of(t.connect, client, 9, router.host), "EINPROGRESS")
     return client, router.syn(t.port_of(client))
 
@@ -311,6 +315,78 @@ def icmp_errors_behind_extension_headers_end_connect(t):
             client, packet = begun(t, router)
             router.complain(packet, 1, 4)
             equal(result(t, client, router), "ECONNREFUSED", f"beside {other}")
+
+
+IP_RECVERR, IPV6_RECVERR = (socket.IPPROTO_IP, 11), (socket.IPPROTO_IPV6, 25)
+TCP_MAPPED, *OURS_MAPPED = [Transport(f"inet6-{protocol}-to-v4", socket.AF_INET6, protocol, Link.V4, "::")
+                            for protocol in (0, 253, 257)]
+# type, code, what follows, and what is told of that
+QUEUED4 = (3, 1, 0, 0), (3, 3, 0, 0), (11, 0, 0, 0), (12, 0, 20 << 24, 20)
+QUEUED6 = (1, 0, 0, 0), (1, 4, 0, 0), (3, 0, 0, 0), (4, 0, 40, 40)
+
+
+def as_told(t, host):
+    """An address in the form of the socket's family."""
+    mapped = t.family != socket.AF_INET and ":" not in host
+    return b"\0" * 10 + b"\xff\xff" + packed(host) if mapped else packed(host)
+
+
+def report(t, client):
+    """The error queue's next: the error, type, code and the rest; who said it; of a segment from which ports; and
+    where recvmsg() says it was going. None: there is none."""
+    v4 = t.family == socket.AF_INET
+    try:
+        quote, control, flags, address = take(client, socket.AF_INET if v4 else socket.AF_INET6)
+    except BlockingIOError:
+        return None
+    check(flags & socket.MSG_ERRQUEUE, f"flags {flags:x}")
+    (level, name, value), = control
+    equal((level, name), IP_RECVERR if v4 else IPV6_RECVERR)
+    number, origin, *what, _, rest = struct.unpack_from("=IBBBBI", value)
+    equal(origin, 3 if t.host == Link.V6 else 2, "origin")
+    offender = value[20:24] if v4 else value[24:40]
+    return errno.errorcode[number], *what, rest, offender, struct.unpack_from("!HH", quote), address
+
+
+def address_of(t, host, port):
+    """As recvmsg() gives it; what Python doesn't know it cuts short."""
+    if t.family == AF_SLUICE:
+        return AF_SLUICE, struct.pack("!HI", port, 0) + as_told(t, host)[:8]
+    if t.family == socket.AF_INET:
+        return host, port
+    return socket.inet_ntop(t.family, as_told(t, host)), port, 0, 0
+
+
+def alarmed(sock):
+    poll = select.poll()
+    poll.register(sock, 0)
+    return any(events & select.POLLERR for _, events in poll.poll(0))
+
+
+@test(KERNEL4, KERNEL6, TCP_MAPPED, V4, V6, V4_INET, OURS4, OURS6, *OURS_MAPPED)
+def what_ends_connect_is_in_the_error_queue(t):
+    v6 = t.host == Link.V6
+    errors = ERRORS6 if v6 else ERRORS4
+    # Either does for IPv4 on an IPv6 socket.
+    options = (IP_RECVERR,) * (not v6) + (IPV6_RECVERR,) * (t.family != socket.AF_INET)
+    with Link():
+        router = Router(v6)
+        for option in options:
+            for kind, code, rest, told in QUEUED6 if v6 else QUEUED4:
+                client, packet = begun(t, router, (*option, 1))
+                port = t.port_of(client)
+                router.complain(packet, kind, code, rest)
+                error = errors[kind, code]
+                equal(result(t, client, router), error, f"type {kind}, code {code}")
+                check(alarmed(client), "nothing tells of the report")
+                equal(report(t, client), (error, kind, code, told, as_told(t, Link.V6 if v6 else Link.V4), (port, 9),
+                                          address_of(t, router.host, 9)))
+                equal((report(t, client), alarmed(client)), (None, False), "one error, one report")
+        if t not in (KERNEL4, TCP_MAPPED):    # kernel TCP queues IPv4's unasked, too
+            client, packet = begun(t, router)
+            router.complain(packet, 1 if v6 else 3, 0)
+            equal(result(t, client, router), "ENETUNREACH")
+            equal(report(t, client), None, "unasked")
 
 
 # ---- namespaces ----------------------------------------------------------------------

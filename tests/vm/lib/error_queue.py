@@ -4,7 +4,7 @@ import os
 import socket
 
 
-def take(sock):
-    """recvmsg() of it, which Python knows of families of its own alone."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=os.dup(sock.fileno())) as known:
+def take(sock, family=socket.AF_INET):
+    """recvmsg() of it, which Python knows of families of its own alone. family: has the form of its addresses."""
+    with socket.socket(family, socket.SOCK_STREAM, fileno=os.dup(sock.fileno())) as known:
         return known.recvmsg(1 << 17, 512, socket.MSG_ERRQUEUE)
