@@ -12,7 +12,8 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import rtnetlink  # noqa: E402
-from network import Link, file_holds, inside, tune  # noqa: E402
+from error_queue import take  # noqa: E402
+from network import Link, counter, file_holds, inside, tune  # noqa: E402
 from network import run as command  # noqa: E402
 from runner import check, equal, run, test, until, within  # noqa: E402
 from segment import M32, SYN, checksum, packed  # noqa: E402
@@ -451,41 +452,86 @@ def fragments_are_allowed_as_mtu_discover_says(t):
         closed(client, server)
 
 
-def too_big(t, packet, mtu):
-    """What a router says of the next packet from 10.1.0.1 or fd00::1, as if it were as this one."""
-    quote = packet.ip_header + packet.header[:4] + struct.pack("!I", packet.seq + len(packet.payload) & M32) + bytes(12)
+def complaint(t, packet, kind, code, rest=0, ahead=0):
+    """What a router says of this packet, or of one so much ahead, from 10.1.0.1 or fd00::1."""
+    quote = packet.ip_header + packet.header[:4] + struct.pack("!I", packet.seq + ahead & M32) + bytes(12)
+    message = struct.pack("!BBHI", kind, code, 0, rest) + quote
     if is_v6(t):
-        return struct.pack("!BBHI", 2, 0, 0, mtu) + quote    # the kernel does the checksum
-    message = struct.pack("!BBHHH", 3, 4, 0, 0, mtu) + quote
+        return message    # the kernel does the checksum
     return message[:2] + struct.pack("!H", checksum(message)) + message[4:]
 
 
-def size_after_too_big(t, mode):
-    """How large packets become when a router has said that none above 1300 bytes passes."""
-    v6 = is_v6(t)
-    with Link():
+def table_entry(path, table, name):
+    """One number of /proc/net/snmp or netstat."""
+    with open(path) as file:
+        names, values = [line.split() for line in file if line.startswith(table)]
+    return int(values[names.index(name)])
+
+
+class Across:
+    """A client with options, a server at the far end of the Link, and a router there."""
+
+    def __init__(self, t, *options):
+        self.t, self.options = t, options
+
+    def __enter__(self):
+        v6, t = is_v6(self.t), self.t
         with inside(Link.NEAR):
             rtnetlink.set_link("v0", gso_max_segs=1)
         with inside(Link.FAR):
             listener = t.listener(host=t.any)
-            raw = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_RAW, 58 if v6 else 1)
-            tap = Tap(t.port_of(listener), "v1")
+            self.raw = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_RAW, 58 if v6 else 1)
+            self.tap = Tap(t.port_of(listener), "v1")
         with inside(Link.NEAR):
-            client = t.socket()
-            client.setsockopt(*((IP6, 23) if v6 else (IP, 10)), mode)
-            t.connect(client, t.port_of(listener), Link.V6 if v6 else Link.V4)
-        server = t.accept(listener)
+            self.client = t.socket()
+            setting(*self.options)(self.client)
+            t.connect(self.client, t.port_of(listener), Link.V6 if v6 else Link.V4)
+        self.server = t.accept(listener)
+        listener.close()
+        return self
+
+    def __exit__(self, *_):
+        with self.tap, self.raw:
+            closed(self.client, self.server)
+
+    def heard(self):
+        """The router's messages that have come to the client's end."""
+        names = ("Icmp6InDestUnreachs", "Icmp6InPktTooBigs")
+        with inside(Link.NEAR):
+            if is_v6(self.t):
+                with open("/proc/thread-self/net/snmp6") as file:
+                    return sum(int(value) for name, value in map(str.split, file) if name in names)
+            return table_entry("/proc/thread-self/net/snmp", "Icmp:", "InDestUnreachs")
+
+    def complain(self, *what, **more):
+        before = self.heard()
+        self.raw.sendto(complaint(self.t, *what, **more), ("fd00::1" if is_v6(self.t) else "10.1.0.1", 0))
+        until(lambda: self.heard() > before, text="the router isn't heard")
+
+
+def size_after_too_big(t, mode, ahead=0):
+    """How large packets become when a router has said that none above 1300 bytes passes, of the next one or of one
+    ahead of it."""
+    v6 = is_v6(t)
+    with Link(), Across(t, (*((IP6, 23) if v6 else (IP, 10)), mode)) as across:
         sizes = []
         for _ in range(2):
-            client.sendall(bytes(5000))
-            equal(len(server.recv(5000, socket.MSG_WAITALL)), 5000)
-            packets = [packet for packet in tap.so_far() if packet.payload]
+            across.client.sendall(bytes(5000))
+            equal(len(across.server.recv(5000, socket.MSG_WAITALL)), 5000)
+            packets = [packet for packet in across.tap.so_far() if packet.payload]
             sizes.append(max(len(packet.ip_header + packet.header + packet.payload) for packet in packets))
-            raw.sendto(too_big(t, packets[-1], 1300), ("fd00::1" if v6 else "10.1.0.1", 0))
-        with tap:
-            closed(client, server, listener)
+            across.complain(packets[-1], *((2, 0) if v6 else (3, 4)), 1300, len(packets[-1].payload) + ahead)
+        until(lambda: not ahead or out_of_window(t) == 2, text="nobody counts what isn't in flight")
         equal(sizes[0], 1500)
         return sizes[1]
+
+
+def out_of_window(t):
+    """Messages that the near end didn't believe."""
+    if t.sluice:
+        return counter("icmp_out_of_window", Link.NEAR)
+    with inside(Link.NEAR):
+        return table_entry("/proc/thread-self/net/netstat", "TcpExt:", "OutOfWindowIcmps")
 
 
 @test(*ALL)
@@ -494,6 +540,53 @@ def too_big_is_heeded_as_mtu_discover_says(t):
     for mode in range(6):
         heeds = not is_v6(t) or mode not in (INTERFACE, OMIT)
         equal(size_after_too_big(t, mode), 1300 if heeds else 1500, f"mode {mode}")
+
+
+@test(*ALL)
+def too_big_is_believed_of_what_is_in_flight_alone(t):
+    """RFC 5927 4: who hasn't seen the connection doesn't know its numbers."""
+    for ahead in 100000, -100000:
+        equal(size_after_too_big(t, WANT, ahead), 1500, f"{ahead} ahead")
+
+
+# ---- unreachable hosts -------------------------------------------------------------------
+
+def sends_in_vain(across):
+    """Data that the other end doesn't take, and of which a router says that it can't be reached now."""
+    classic_filter(across.server, 0)
+    across.client.sendall(b"is anybody there?")
+    packet = across.tap.next(lambda packet: packet.payload)
+    across.complain(packet, *((1, 3) if is_v6(across.t) else (3, 1)))
+
+
+@test(*ALL)
+def unreachable_host_is_what_a_time_out_tells(t):
+    """RFC 1122 4.2.3.9: it may come back, so nothing else comes of it."""
+    with Link(), Across(t, (TCP, socket.TCP_USER_TIMEOUT, 2000)) as across:
+        client = across.client
+        with within(1.5):
+            sends_in_vain(across)
+            poll = select.poll()
+            poll.register(client, select.POLLIN)
+            equal(poll.poll(100), [])
+            equal(error_of(client.recv, 1, socket.MSG_DONTWAIT), "EAGAIN")
+        client.settimeout(60)
+        equal(error_of(client.recv, 1), "EHOSTUNREACH")
+
+
+@test(*ALL)
+def unreachable_host_is_told_at_once_to_who_asks(t):
+    """By the error alone, not by the error queue; and the connection lives."""
+    with Link(), Across(t, (*((IP6, 25) if is_v6(t) else (IP, 11)), 1)) as across:
+        sends_in_vain(across)
+        poll = select.poll()
+        poll.register(across.client, 0)
+        check(poll.poll(20000), "never told")
+        equal(error_of(take, across.client), "EAGAIN")
+        equal(error_of(across.client.recv, 1), "EHOSTUNREACH")
+        across.server.setsockopt(SOL, DETACH_FILTER, 0)
+        across.server.settimeout(20)
+        equal(across.server.recv(99), b"is anybody there?")
 
 
 @test(*ALL, limit=40)
