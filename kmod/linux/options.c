@@ -4,6 +4,8 @@
  * IPPROTO_IPV6 go to IP; level IPPROTO_TCP has TCP's numbers, and here every
  * one of them has its row. Documentation/options.md has those of all levels.
  */
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6/ip6_tables.h>
 #include <linux/tcp.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
@@ -12,6 +14,7 @@
 #include "cc_registry.h"
 #include "compat.h"
 #include "fastopen.h"
+#include "original_dst.h"
 #include "saved_syn.h"
 #include "sock.h"
 #include "tcp_info.h"
@@ -553,6 +556,20 @@ static int get_sluice(struct sock *sk, int name, char __user *value, int __user 
 	return give(value, length, &info, sizeof(info));
 }
 
+static int get_ip(struct sock *sk, int name, char __user *value, int __user *length)
+{
+	if (name == SO_ORIGINAL_DST && sluice_is_real_tcp(sk))
+		return sluice_original_dst_v4(sk, value, length);
+	return ip_getsockopt(sk, IPPROTO_IP, name, value, length);
+}
+
+static int get_ipv6(struct sock *sk, int name, char __user *value, int __user *length)
+{
+	if (name == IP6T_SO_ORIGINAL_DST && sluice_is_real_tcp(sk))
+		return sluice_original_dst_v6(sk, value, length);
+	return ipv6_getsockopt(sk, IPPROTO_IPV6, name, value, length);
+}
+
 int sluice_getsockopt(struct socket *sock, int level, int name, char __user *value,
 		      int __user *length)
 {
@@ -565,8 +582,8 @@ int sluice_getsockopt(struct socket *sock, int level, int name, char __user *val
 	if (level == SOL_SLUICE)
 		return get_sluice(sk, name, value, length);
 	if (level == IPPROTO_IP)
-		return ip_getsockopt(sk, level, name, value, length);
+		return get_ip(sk, name, value, length);
 	if (level == IPPROTO_IPV6 && sk->sk_family == AF_INET6)
-		return ipv6_getsockopt(sk, level, name, value, length);
+		return get_ipv6(sk, name, value, length);
 	return -ENOPROTOOPT;
 }

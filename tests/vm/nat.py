@@ -9,6 +9,7 @@ import os
 import select
 import re
 import socket
+import struct
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
@@ -154,6 +155,46 @@ def a_destination_becomes_a_listener(mix):
             equal(client.getpeername()[:2], (mix.server.host, OTHER))
             equal(server.getsockname()[:2], (address, PORT))
             exchange(client, server, 100000)
+
+
+# ---- where a connection was going ------------------------------------------------------
+
+TO_MAPPED = [Mix(f"{name}-maps-v4", KERNEL4, Transport(name, socket.AF_INET6, protocol, Link.V4, "::"))
+             for name, protocol in (("kernel", 0), ("ours", 257))]
+ORIGINAL_DST = 80    # SO_ORIGINAL_DST, IP6T_SO_ORIGINAL_DST
+
+
+def destination_option(mix):
+    """Its level and number, and the size of the answer."""
+    return (socket.IPPROTO_IP, ORIGINAL_DST, 16) if mix.server.host == Link.V4 else \
+        (socket.IPPROTO_IPV6, ORIGINAL_DST, 28)
+
+
+@test(*KERNELS, *SERVERS, *TO_MAPPED)
+def nobody_knows_where_an_unconnected_socket_was_going(mix):
+    """Least of all where no connections are tracked, as when this test comes first."""
+    with open("/proc/modules") as file:
+        loaded = any(line.startswith("nf_conntrack ") for line in file)
+    equal(error_of(mix.server.socket().getsockopt, *destination_option(mix)), "ENOENT" if loaded else "ENOPROTOOPT")
+
+
+@test(*KERNELS, *SERVERS, *BOTH, *TO_MAPPED)
+def a_proxy_learns_where_a_connection_was_going(mix):
+    level, number, size = destination_option(mix)
+    with Link():
+        rules(Link.FAR, prerouting=("nat", "accept", f"tcp dport {OTHER} redirect to :{PORT}"))
+        client, server = joined(mix, mix.server.host, OTHER)
+        answer = server.getsockopt(level, number, size)
+        family, at = (socket.AF_INET, 4) if level == socket.IPPROTO_IP else (socket.AF_INET6, 8)
+        host = socket.inet_pton(family, mix.server.host)
+        equal(struct.unpack_from("=H", answer) + struct.unpack_from("!H", answer, 2), (family, OTHER))
+        equal((answer[at:at + len(host)], answer[4:at] + answer[at + len(host):]), (host, bytes(8)))
+        equal(server.getsockopt(level, number, 100)[:size], answer)
+        for room in 4, size - 1:
+            equal(error_of(server.getsockopt, level, number, room), "EINVAL", f"{room} bytes")
+        equal(error_of(client.getsockopt, level, number, size), "ENOENT", "nobody tracks at the near end")
+        equal(error_of(server.setsockopt, level, number, answer), "ENOPROTOOPT")
+        exchange(client, server, 100000)
 
 
 # ---- firewalls ------------------------------------------------------------------------

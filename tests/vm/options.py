@@ -23,8 +23,10 @@ from transport import (INET, INET6, REAL4, REAL6, SLUICE4, SLUICE6, SOL_SLUICE, 
                        libc, ports)
 
 NUMBERS = {"SOL_SOCKET": 1, "IPPROTO_TCP": 6, "IPPROTO_IP": 0, "IPPROTO_IPV6": 41}
-HEADERS = {"SOL_SOCKET": ("asm-generic/socket.h", "SO_"), "IPPROTO_TCP": ("linux/tcp.h", "TCP_"),
-           "IPPROTO_IP": ("linux/in.h", "IP_|MCAST_"), "IPPROTO_IPV6": ("linux/in6.h", "IPV6_")}
+HEADERS = (("SOL_SOCKET", "asm-generic/socket.h", "SO_"), ("IPPROTO_TCP", "linux/tcp.h", "TCP_"),
+           ("IPPROTO_IP", "linux/in.h", "IP_|MCAST_"), ("IPPROTO_IPV6", "linux/in6.h", "IPV6_"),
+           ("IPPROTO_IP", "linux/netfilter_ipv4.h", "SO_"),
+           ("IPPROTO_IPV6", "linux/netfilter_ipv6/ip6_tables.h", "IP6T_SO_"))
 # What the headers define beside options.
 NO_OPTIONS = re.compile(r"TCP_(MSS_|REPAIR_(ON|OFF)|MD5SIG_(MAX|FLAG)|AO_MAX|RECEIVE_)|"
                         r"IP_(PMTUDISC|DEFAULT)_|MCAST_(IN|EX)CLUDE|"
@@ -127,7 +129,7 @@ def later_stories(transport, row):
 def the_table_has_every_option():
     known = {(row.level, row.name): row.number for row in table()}
     folder, = glob.glob("/usr/src/linux-headers-6.12*-common/include/uapi")
-    for level, (header, prefix) in HEADERS.items():
+    for level, header, prefix in HEADERS:
         with open(os.path.join(folder, header)) as file:
             for line in file:
                 found = re.match(rf"#define\s+((?:{prefix})[A-Z0-9_]+)\s+(\d+)\b", line)
