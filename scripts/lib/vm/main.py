@@ -179,9 +179,9 @@ def judge(carrier, options, log_path):
     for problem in problems:
         note(f"FAILED: {problem}")
     note(f"the whole log is {log_path}")
-    if trouble is not None and verdict.emulator_is_to_blame(lines, trouble):
-        note("FAILED: QEMU executed a breakpoint that the kernel had taken away (a fault of "
-             "versions before 8.1): run it again")
+    blame = verdict.emulator_is_to_blame(lines, trouble) if trouble is not None else None
+    if blame:
+        note(f"FAILED: QEMU {blame} (a fault of versions before 8.1): run it again")
         return STATUS_EMULATOR_FAULT
     timed_out = carrier.timed_out and not carrier.done
     return STATUS_TIMEOUT if timed_out else STATUS_GUEST_TROUBLE

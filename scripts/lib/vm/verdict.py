@@ -25,6 +25,10 @@ HARMLESS = re.compile(r"loading out-of-tree module taints kernel|module verifica
 # other processors wait. Emulated ones may execute it when it is gone already.
 BREAKPOINT = re.compile(r"\bint3: 0000 \[")
 BYTES_THERE = re.compile(r"Code: .*\b([0-9a-f]{2}) <[0-9a-f]{2}>")
+# Now and then garbage gets into the flags, the one for single steps among it.
+SINGLE_STEP = re.compile(r"WARNING: .* exc_debug_kernel\+")
+FLAGS_THERE = re.compile(r"EFLAGS: ([0-9a-f]{8})\b")
+HIGHEST_FLAG = 1 << 21
 
 LINES_BEFORE, LINES_FROM = 5, 60
 
@@ -38,11 +42,17 @@ def first_trouble(lines):
 
 
 def emulator_is_to_blame(lines, index):
-    """Is the complaint of a breakpoint, of which the code that it shows knows nothing?"""
-    if not BREAKPOINT.search(lines[index]):
-        return False
-    shown = next(filter(None, map(BYTES_THERE.search, lines[index:index + LINES_FROM])), None)
-    return shown is not None and shown[1] != "cc"
+    """What QEMU did wrong, or None: a breakpoint of which the code that the complaint shows
+    knows nothing, or a single step with flags that no processor has."""
+    told = lines[index:index + LINES_FROM]
+    if BREAKPOINT.search(lines[index]):
+        shown = next(filter(None, map(BYTES_THERE.search, told)), None)
+        if shown is not None and shown[1] != "cc":
+            return "executed a breakpoint that the kernel had taken away"
+    elif SINGLE_STEP.search(headline(lines, index)):
+        if any(int(flags[1], 16) >= 2 * HIGHEST_FLAG for flags in filter(None, map(FLAGS_THERE.search, told))):
+            return "made flags that no processor has"
+    return None
 
 
 def headline(lines, index):
