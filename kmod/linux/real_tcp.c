@@ -36,6 +36,7 @@ bool sluice_real_tcp_taken(struct net *net, const struct sluice_flow_key *key, i
 	struct inet_hashinfo *table = net->ipv4.tcp_death_row.hashinfo;
 	u16 port = ntohs(key->local_port);
 	struct sock *sk;
+	bool taken;
 
 	if (ipv6_addr_v4mapped(&key->remote))
 		sk = __inet_lookup_established(net, table, key->remote.s6_addr32[3],
@@ -44,9 +45,11 @@ bool sluice_real_tcp_taken(struct net *net, const struct sluice_flow_key *key, i
 	else
 		sk = __inet6_lookup_established(net, table, &key->remote, key->remote_port,
 						&key->local, port, bound_if, 0);
-	if (sk)
-		sock_gen_put(sk);
-	return sk;
+	if (!sk)
+		return false;
+	taken = sk->sk_state != TCP_TIME_WAIT;
+	sock_gen_put(sk);
+	return taken;
 }
 
 /* The header alone, unverified. */

@@ -23,8 +23,8 @@ int sluice_real_tcp_enter(struct net *net);
 void sluice_real_tcp_leave(struct net *net);
 
 /*
- * Has kernel TCP a connection of these ends already, or a TIME_WAIT? Both stacks
- * may be bound to a port with SO_REUSEADDR. bound_if: the device's index, or 0.
+ * Has kernel TCP a connection of these ends already, and no mere TIME_WAIT? Both
+ * stacks may be bound to a port with SO_REUSEADDR. bound_if: the device's index, or 0.
  */
 bool sluice_real_tcp_taken(struct net *net, const struct sluice_flow_key *key, int bound_if);
 

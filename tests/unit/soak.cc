@@ -169,11 +169,11 @@ void Soak::choose_path()
         pair_.into_b.wait = logarithmic(1, 1000);
         plan += "coalescing; ";
     }
+    // An end that has closed gives up after 102 s: where timeouts have grown, two losses.
+    pair_.a.config().orphan_retries = pair_.b.config().orphan_retries = 255;
     if (maybe(0.1)) {
         uint64_t from = logarithmic(1000, 10 * second), length = logarithmic(1000, 20 * second);
         plan += "outage; ";
-        // An end that has closed would give up too soon.
-        pair_.a.config().orphan_retries = pair_.b.config().orphan_retries = 255;
         sim().after(from, [this] { pair_.forth.down = pair_.back.down = true; });
         sim().after(from + length, [this] { pair_.forth.down = pair_.back.down = false; });
     }
