@@ -259,17 +259,14 @@ uint32_t sluice_conn_unsent(const sluice_conn* c)
 
 uint32_t sluice_conn_unacked(const sluice_conn* c)
 {
-    return of(c).snd.write_end - of(c).snd.buffer_start;
+    const auto& snd = of(c).snd;
+    bool fin = snd.fin_queued && snd.una <= snd.write_end;
+    return snd.write_end - snd.buffer_start + fin;
 }
 
 bool sluice_conn_fin_unsent(const sluice_conn* c)
 {
     return of(c).snd.fin_queued && !of(c).fin_sent();
-}
-
-bool sluice_conn_fin_unacked(const sluice_conn* c)
-{
-    return of(c).snd.fin_queued && of(c).snd.una <= of(c).snd.write_end;
 }
 
 sluice_usec sluice_conn_heard(const sluice_conn* c)

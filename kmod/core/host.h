@@ -246,12 +246,10 @@ void sluice_conn_icmp(struct sluice_conn *c, int error, bool hard, sluice_usec n
 void sluice_conn_drop_held(struct sluice_conn *c);
 
 enum sluice_state sluice_conn_state(const struct sluice_conn *c);
-/* Bytes written but never sent; bytes written and not acknowledged. */
+/* Bytes written but never sent; bytes written and not acknowledged, and one for the FIN. */
 uint32_t sluice_conn_unsent(const struct sluice_conn *c);
 uint32_t sluice_conn_unacked(const struct sluice_conn *c);
-/* The FIN, which takes a sequence number, too: is it to be sent, to be acknowledged? */
 bool sluice_conn_fin_unsent(const struct sluice_conn *c);
-bool sluice_conn_fin_unacked(const struct sluice_conn *c);
 /* When the last acceptable acknowledgment came. */
 sluice_usec sluice_conn_heard(const struct sluice_conn *c);
 bool sluice_conn_fin_received(const struct sluice_conn *c);

@@ -125,8 +125,7 @@ static void describe_connection(struct sock *sk, const struct sluice_info *info,
 {
 	put_id(&msg->id, &sluice_sk(sk)->flow.key, READ_ONCE(sk->sk_bound_dev_if));
 	msg->rqueue = info->unread;
-	msg->wqueue = sluice_conn_unacked(&sluice_sk(sk)->conn) +
-		      sluice_conn_fin_unacked(&sluice_sk(sk)->conn);
+	msg->wqueue = sluice_conn_unacked(&sluice_sk(sk)->conn);
 	msg->timer = info->timer;
 	msg->retrans = info->retransmits ?: info->probes;
 	msg->expires = min_t(u64, div_u64(info->timer_in, USEC_PER_MSEC), U32_MAX);

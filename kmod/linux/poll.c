@@ -80,7 +80,7 @@ int sluice_ioctl(struct sock *sk, int command, int *answer)
 	else if (command == SIOCINQ)
 		*answer = sluice_urgent_readable(sk);
 	else if (command == SIOCOUTQ)
-		*answer = sluice_conn_unacked(&s->conn) + sluice_conn_fin_unacked(&s->conn);
+		*answer = sluice_conn_unacked(&s->conn);
 	else if (command == SIOCOUTQNSD)
 		*answer = sluice_conn_unsent(&s->conn) + sluice_conn_fin_unsent(&s->conn);
 	else if (command == SIOCATMARK)
