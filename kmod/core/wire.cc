@@ -108,12 +108,12 @@ bool read_sack(const uint8_t* value, uint8_t length, sluice_segment& seg)
     return true;
 }
 
-// RFC 7413 4.1.1: what can't be a cookie is no error, and as if it weren't there.
+// RFC 7413 4.1.1: what can't be a cookie is as if it weren't there; the other options hold.
 void read_fastopen(const uint8_t* value, uint8_t length, sluice_segment& seg)
 {
     uint8_t bytes = static_cast<uint8_t>(length - FAST_OPEN_BASE_LENGTH);
     if (bytes && (bytes < FASTOPEN_COOKIE_MIN || bytes > SLUICE_FASTOPEN_COOKIE_MAX || bytes % 2)) {
-        seg.bad_option = true; // the others hold (RFC 7413 4.1.1)
+        seg.bad_option = true;
         return;
     }
     seg.has_fastopen = true;

@@ -183,16 +183,17 @@ def blind_injection_changes_nothing(t):
 
 MSS, WINDOW_SCALE, SACK_PERMITTED, SACK, TIMESTAMPS, FAST_OPEN = 2, 3, 4, 5, 8, 34
 RIGHT_LENGTHS = {MSS: (4,), WINDOW_SCALE: (3,), SACK_PERMITTED: (2,), SACK: (10, 18, 26, 34), TIMESTAMPS: (10,)}
+COOKIE_LENGTHS = (2, *range(6, 19, 2))    # RFC 7413 4.1.1: looked at in a SYN alone
 
 
-def are_sound(options):
-    """RFC 9293 3.2: those of a whole header. 0 ends them, 1 fills; of what isn't known any length does."""
+def are_sound(options, lengths):
+    """RFC 9293 3.2: those of a whole header. 0 ends them, 1 fills; of what isn't in `lengths` any does."""
     while options and options[0]:
         if options[0] == 1:
             options = options[1:]
             continue
         length = options[1] if len(options) > 1 else 0
-        if length < 2 or length > len(options) or length not in RIGHT_LENGTHS.get(options[0], (length,)):
+        if length < 2 or length > len(options) or length not in lengths.get(options[0], (length,)):
             return False
         options = options[length:]
     return True
@@ -216,7 +217,8 @@ def options_of_every_length_are_counted_or_taken(t):
     for number, options in enumerate(options_of_every_length(timestamps(flow.value, flow.echo)[4:])):
         flow.wire.send(build(t.host, 10000 + number, t.port_of(listener), options=options))
         flow.wire.send(flow.bare(options=options))
-        sent, bad = sent + 2, bad + 2 * (not are_sound(options))
+        of_syn = not are_sound(options, {**RIGHT_LENGTHS, FAST_OPEN: COOKIE_LENGTHS})
+        sent, bad = sent + 2, bad + of_syn + (not are_sound(options, RIGHT_LENGTHS))
     until(lambda: counter("segs_in") - before["segs_in"] >= sent, text="some went astray")
     check(sent / 3 < bad < sent, f"{bad} bad ones of {sent}")
     equal(counter("bad_option") - before["bad_option"], bad, "bad options")
