@@ -141,15 +141,23 @@ bool Connection::take_rtt(const sluice_segment& seg, const Delivery& d, Instant 
     return d.bytes && !d.sacked_bytes && take_echo(seg, now);
 }
 
-bool Connection::take_echo(const sluice_segment& seg, Instant now)
+// How long ago what seg echoes was sent, a millisecond at least; 0 if it can't tell.
+Duration Connection::echo_age(const sluice_segment& seg, Instant now) const
 {
     if (!ts.on || !seg.has_timestamp || !seg.ts_echo)
-        return false;
+        return {};
     uint32_t age = wire_timestamp(now.us(), ts.offset) - seg.ts_echo;
     if (age >= 1u << 24)
-        return false;
-    rtt.sample(Duration(greatest(age, 1u) * 1000ull), now);
-    return true;
+        return {};
+    return Duration(greatest(age, 1u) * 1000ull);
+}
+
+bool Connection::take_echo(const sluice_segment& seg, Instant now)
+{
+    Duration age = echo_age(seg, now);
+    if (age)
+        rtt.sample(age, now);
+    return static_cast<bool>(age);
 }
 
 void Connection::release_acked()

@@ -225,8 +225,9 @@ struct Autotune {
     Instant space_since; // DRS: start of the current round trip
     uint64_t copied = 0; // bytes read by the application
     uint64_t space_copied = 0;
-    uint32_t space = 0;   // most bytes read in a round trip
-    uint32_t rcv_rtt = 0; // microseconds
+    uint32_t space = 0;     // most bytes read in a round trip
+    uint32_t rcv_rtt = 0;   // microseconds
+    uint32_t last_echo = 0; // of those that were timed
     Sequence rtt_seq;     // window's end one round trip from rtt_since
     Instant rtt_since;
 };
@@ -337,6 +338,7 @@ struct Connection {
     bool is_dsack(const sluice_segment& seg, Sequence ack) const;
     void update_send_window(const sluice_segment& seg, Sequence ack);
     bool take_rtt(const sluice_segment& seg, const Delivery& d, Instant now); // true: measured
+    Duration echo_age(const sluice_segment& seg, Instant now) const;
     bool take_echo(const sluice_segment& seg, Instant now);
     void release_acked();
     void forget_old_marks();

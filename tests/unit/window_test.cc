@@ -366,6 +366,39 @@ Test(window, receive_buffer_grows_with_what_is_read)
     cr_assert_gt(client->wanted_send_buffer, 400000);
 }
 
+static void receiver_learns_the_round_trip(bool timestamps, size_t size)
+{
+    lab::Pair p(1, {.rate = 1e9, .delay = 20000});
+    p.a.config().timestamps = timestamps;
+    auto [client, server] = p.connected();
+    client->send_buffer = server->receive_buffer = 4 << 20;
+    cr_assert(transfer(p, *client, *server, pattern(size)));
+    uint32_t measured = server->info().rcv_rtt;
+    cr_assert_geq(measured, 39000);
+    cr_assert_leq(measured, 50000);
+}
+
+Test(window, receiver_learns_the_round_trip_by_echoes)
+{
+    receiver_learns_the_round_trip(true, 2000000); // less than a window
+}
+
+Test(window, receiver_learns_the_round_trip_by_windows)
+{
+    receiver_learns_the_round_trip(false, 20000000);
+}
+
+// In slow start the window doubles each round trip: room comes a round trip earlier.
+Test(window, receive_buffer_does_not_hold_slow_start_up)
+{
+    lab::Pair p(1, {.delay = 20000});
+    auto [client, server] = p.connected();
+    client->send_buffer = 4 << 20;
+    server->receive_buffer = 4 << 20;
+    cr_assert(transfer(p, *client, *server, pattern(1000000)));
+    cr_assert_gt(server->wanted_receive_buffer, 4 * 1000000);
+}
+
 Test(window, receive_buffer_stays_as_it_is_when_told_to)
 {
     lab::Pair p(1, {.rate = 12500000, .delay = 20000});
