@@ -141,8 +141,9 @@ u16 sluice_route_payload(const struct sluice_sock *s, u32 mtu)
 static u32 gso_payload(struct sock *sk, u16 max_payload)
 {
 	u64 by_segments = (u64)sk->sk_gso_max_segs * max_payload;
-	u32 by_size = sk->sk_gso_max_size - sizeof(struct ipv6hdr) - SLUICE_HEADER_MAX -
-		      sluice_sk(sk)->header_extra;
+	u32 headers = sizeof(struct ipv6hdr) + SLUICE_HEADER_MAX;
+	/* Of the device's limit sk_setup_caps() has left room for usual headers already. */
+	u32 by_size = min(sk->sk_gso_max_size, U16_MAX - headers) - sluice_sk(sk)->header_extra;
 
 	if (!sk_can_gso(sk))
 		return max_payload;

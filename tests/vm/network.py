@@ -20,7 +20,9 @@ from network import Link, beyond, counter, counters, file_holds, inside, sluice,
 from network import run as command  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
 from segment import SYN, checksum, packed  # noqa: E402
-from traffic import V4, V4_INET, V6, Stream, exchange, finish, joined, settle  # noqa: E402
+from tap import Tap  # noqa: E402
+from traffic import (SO_RCVBUFFORCE, V4, V4_INET, V6, Stream, exchange, finish, joined, settle,  # noqa: E402
+                     with_buffers)
 from transport import AF_SLUICE, INET, SLUICE4, SLUICE6, Transport, error_of  # noqa: E402
 
 # ---- transfers ---------------------------------------------------------------------
@@ -41,6 +43,24 @@ def bad_link(t):
         far = counters(Link.FAR)
         check(far["retrans_segs"] > 0, "nothing was lost")
         check(far["bad_checksum"] + far["bad_header"] > 0, "nothing was corrupted")
+
+
+def largest(t):
+    """The most payload of a packet: as it left, before anything cuts it."""
+    with Link():
+        client, server = joined(t)
+        with inside(Link.NEAR), Tap(t.port_of(client), "v0") as tap:
+            with_buffers(1 << 28, SO_RCVBUFFORCE)(tap.socket)    # all of it, with nobody reading
+            exchange(client, server, 5 << 20)
+            return max(len(packet.payload) for packet in tap.so_far())
+
+
+@test()
+def packets_are_as_large_as_kernel_tcp_has_them():
+    for kernel, ours in ((KERNEL4, (V4, V4_INET, OURS4)), (KERNEL6, (V6, OURS6))):
+        wanted = largest(kernel)
+        check(wanted > 60000, wanted)
+        equal({t.name: largest(t) for t in ours}, {t.name: wanted for t in ours})
 
 
 @test(V4, V6)
