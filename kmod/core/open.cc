@@ -11,6 +11,12 @@
 namespace sluice
 {
 
+namespace
+{
+// Linux waits two jiffies; the reset must only not be overtaken.
+constexpr Duration syn_behind_reset(8000);
+}
+
 void Connection::set_path(const sluice_path& path)
 {
     local_port = path.local_port;
@@ -122,6 +128,9 @@ void Connection::segment_in_syn_sent(sluice_segment& seg, Instant now)
         if (!(seg.flags & SLUICE_RST))
             send_control(SLUICE_RST, seg_ack, now);
         count(SLUICE_CNT_future_ack);
+        // An old connection of the peer's has the pair (RFC 9293 3.5.1), until that reset.
+        if (!timers.retransmits)
+            arm_send(Timers::Kind::Retransmit, now + syn_behind_reset);
         return;
     }
     if (seg.flags & SLUICE_RST) {

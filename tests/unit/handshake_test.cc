@@ -163,6 +163,29 @@ Test(handshake, syn_ack_for_another_syn_is_reset)
     cr_assert_eq(peer.socket->state(), SLUICE_SYN_SENT);
 }
 
+// RFC 9293 3.5.1 figure 9: what is left of an earlier connection goes by that
+// reset; who waited a second for its SYN to be lost would only lose time.
+Test(handshake, syn_follows_the_reset_of_a_half_open_connection)
+{
+    Scripted peer;
+    peer.nxt = peer.isn;
+    peer.socket = &peer.stack.socket();
+    peer.socket->connect(9);
+    peer.rcv = peer.last().seq + 1;
+    peer.send(SLUICE_ACK, {}, 0, -5000);
+    cr_assert_eq(peer.sent.size(), 2);
+    cr_assert(peer.last().flags & SLUICE_RST);
+    peer.run(10000);
+    cr_assert_eq(peer.sent.size(), 3);
+    cr_assert_eq(peer.last().flags & (SLUICE_SYN | SLUICE_ACK), SLUICE_SYN);
+    peer.send(SLUICE_ACK, {}, 0, -5000); // once: nobody has SYNs sent as often as he likes
+    cr_assert(peer.last().flags & SLUICE_RST);
+    peer.run(100000);
+    cr_assert_eq(peer.sent.size(), 4);
+    peer.send(SLUICE_SYN | SLUICE_ACK);
+    cr_assert_eq(peer.socket->state(), SLUICE_ESTABLISHED);
+}
+
 Test(handshake, reset_without_ack_does_not_refuse)
 {
     Scripted peer;
