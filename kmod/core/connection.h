@@ -228,7 +228,7 @@ struct Autotune {
     uint32_t space = 0;     // most bytes read in a round trip
     uint32_t rcv_rtt = 0;   // microseconds
     uint32_t last_echo = 0; // of those that were timed
-    Sequence rtt_seq;     // window's end one round trip from rtt_since
+    Sequence rtt_seq;       // window's end one round trip from rtt_since
     Instant rtt_since;
 };
 

@@ -8,8 +8,8 @@
  * TRANSPORT: tcp, sluice, real (Sluice with TCP's own IP protocol), to-tcp (a
  * client on that, its server on kernel TCP) or from-tcp. ROW:
  *	bulk		MB/s of 64 KiB writes
- *	roundtrip	ns of a 64-byte request and its answer
- *	connect		ns of connect, round trip, close
+ *	roundtrip	ns of a 64-byte request and its answer (median)
+ *	connect		ns of connect, round trip, close (median)
  *	memory		bytes of kernel slab for an established, idle pair of sockets
  * ADDRESS is where the server listens; NETNS (a file under /run/netns) is the
  * namespace that it runs in.
@@ -201,40 +201,67 @@ static double bulk(void)
 	return size / (now_ns() - begin) * 1e3;
 }
 
+/* ---- what is done many times ------------------------------------------------- */
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * The median of what `once` takes in batches, which what the kernel does now and
+ * then doesn't move; a batch in which something waited is a failure.
+ */
+static double median_of_batches(int batch, void (*once)(int fd), int fd)
+{
+	enum { BATCHES = 41 };
+	double took[BATCHES];
+
+	for (int i = -1; i < BATCHES; i++) {	/* the first one warms up */
+		double begin = now_ns();
+
+		for (int n = 0; n < batch; n++)
+			once(fd);
+		if (i >= 0)
+			took[i] = (now_ns() - begin) / batch;
+	}
+	qsort(took, BATCHES, sizeof(*took), compare);
+	if (took[BATCHES - 1] > 3 * took[BATCHES / 2])
+		errx(1, "a batch took %.1f ns each, most of them %.1f", took[BATCHES - 1], took[BATCHES / 2]);
+	return took[BATCHES / 2];
+}
+
+static void exchange_once(int fd)
+{
+	send_all(fd, MESSAGE);
+	receive_all(fd, MESSAGE);
+}
+
 static double roundtrip(void)
 {
-	int fd = open_connection(), n = 4000, warm = 200;
-	double begin = 0;
+	int fd = open_connection();
 
 	no_delay(fd);
-	for (int i = -warm; i < n; i++) {
-		if (i == 0)
-			begin = now_ns();
-		send_all(fd, MESSAGE);
-		receive_all(fd, MESSAGE);
-	}
-	return (now_ns() - begin) / n;
+	return median_of_batches(200, exchange_once, fd);
+}
+
+static void connect_once(int)
+{
+	int fd = open_connection();
+
+	no_delay(fd);
+	exchange_once(fd);
+	shutdown(fd, SHUT_WR);
+	while (recv(fd, buffer, 1, 0) > 0)
+		;
+	close(fd);
 }
 
 static double connect_row(void)
 {
-	int n = 1000, warm = 100;
-	double begin = 0;
-
-	for (int i = -warm; i < n; i++) {
-		if (i == 0)
-			begin = now_ns();
-		int fd = open_connection();
-
-		no_delay(fd);
-		send_all(fd, MESSAGE);
-		receive_all(fd, MESSAGE);
-		shutdown(fd, SHUT_WR);
-		while (recv(fd, buffer, 1, 0) > 0)
-			;
-		close(fd);
-	}
-	return (now_ns() - begin) / n;
+	return median_of_batches(50, connect_once, -1);
 }
 
 static double slab_bytes(void)
