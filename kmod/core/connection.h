@@ -510,6 +510,7 @@ struct Connection {
     Instant user_timeout_cuts(Instant when, Instant began) const;
     bool user_timeout_over(Instant began, Instant now) const;
     bool gave_up(Instant now) const;
+    bool syn_gave_up(Instant now) const;
     Instant next_deadline() const;
     void send_probe(Instant now);
     void send_held_back(Instant now);

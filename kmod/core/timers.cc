@@ -2,7 +2,8 @@
 // Every deadline of a connection. The host runs one timer, for the earliest.
 //
 //   Retransmit   RFC 6298: the oldest unacknowledged byte is overdue. Doubles
-//                up to rto_max; gives up as `gave_up` says. Also SYN, SYN-ACK.
+//                up to rto_max; gives up as `gave_up` says. Also SYN, SYN-ACK;
+//                a SYN's first timeouts may all be alike (syn_linear_timeouts).
 //   Reordering   RFC 8985 6.3: a hole stayed open for RACK's reordering window.
 //   LossProbe    RFC 8985 7: the tail may be lost; ask with one more segment.
 //   Persist      RFC 9293 3.8.6.1: the peer's window is closed; probe it, for
@@ -34,6 +35,17 @@ constexpr Duration after_lost_syn{3 * 1000 * 1000};
 constexpr Duration seconds(uint32_t s)
 {
     return Duration(s * 1000000ull);
+}
+
+// What a timeout and so many that double it take together.
+constexpr Duration doublings(Duration first, uint64_t retries, Duration most)
+{
+    uint64_t total = 0;
+    for (uint64_t i = 0, step = first.us(); i <= retries; i++) {
+        total += step;
+        step = least(step * 2, most.us());
+    }
+    return Duration(total);
 }
 } // namespace
 
@@ -157,12 +169,21 @@ bool Connection::gave_up(Instant now) const
     if (!timers.retrans_began)
         return false;
     uint64_t retries = orphaned ? config->orphan_retries : config->retries2;
-    uint64_t total = 0, step = patience_step.us();
-    for (uint64_t i = 0; i <= retries; i++) {
-        total += step;
-        step = least(step * 2, config->rto_max);
-    }
-    return now - timers.retrans_began >= Duration(total);
+    return now - timers.retrans_began >=
+           doublings(patience_step, retries, Duration(config->rto_max));
+}
+
+// As Linux: timeouts that don't double come on top of the retries, but take
+// none of the time that the retries alone would have taken.
+bool Connection::syn_gave_up(Instant now) const
+{
+    uint64_t retries = set.syn_count ? set.syn_count : config->syn_retries;
+    if (timers.retransmits >= retries + config->syn_linear_timeouts)
+        return true;
+    if (set.user_timeout_ms || !timers.retransmits)
+        return false;
+    return now - timers.retrans_began >=
+           doublings(Duration(config->rto_initial), retries, Duration(config->rto_max));
 }
 
 void Connection::time_passed(Instant now)
@@ -219,9 +240,9 @@ void Connection::time_passed(Instant now)
 
 void Connection::handshake_timeout(Instant now)
 {
-    uint64_t most = state == State::SynSent ? (set.syn_count ? set.syn_count : config->syn_retries)
-                                            : config->synack_retries;
-    if (timers.retransmits >= most || user_timeout_over(timers.retrans_began, now)) {
+    bool enough =
+        state == State::SynSent ? syn_gave_up(now) : timers.retransmits >= config->synack_retries;
+    if (enough || user_timeout_over(timers.retrans_began, now)) {
         count(SLUICE_CNT_attempt_fails);
         count(SLUICE_CNT_give_ups);
         fail(error::timed_out);
@@ -229,7 +250,8 @@ void Connection::handshake_timeout(Instant now)
     }
     note_timeout(now);
     timers.retransmits++;
-    timers.backoff++;
+    if (state != State::SynSent || timers.retransmits > config->syn_linear_timeouts)
+        timers.backoff++;
     count(SLUICE_CNT_syn_retrans);
     // The path may drop what asks for ECN (RFC 3168 6.1.1.1).
     if (state == State::SynSent && ecn.asked && !ecn.fell_back && config->ecn_fallback) {

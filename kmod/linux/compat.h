@@ -334,11 +334,16 @@ static inline void sluice_tcp_info_timeouts(struct tcp_info *info, u16 timeouts,
 }
 #endif
 
-/* The row of sysctl.def on kernels that have it. */
+/* Rows of sysctl.def on kernels that have them. */
 #ifdef SLUICE_HAVE_SYSCTL_RTO_MIN
 #define SLUICE_IF_RTO_MIN(...) __VA_ARGS__
 #else
 #define SLUICE_IF_RTO_MIN(...)
+#endif
+#ifdef SLUICE_HAVE_SYSCTL_SYN_LINEAR_TIMEOUTS
+#define SLUICE_IF_SYN_LINEAR_TIMEOUTS(...) __VA_ARGS__
+#else
+#define SLUICE_IF_SYN_LINEAR_TIMEOUTS(...)
 #endif
 
 #endif /* SLUICE_LINUX_COMPAT_H */

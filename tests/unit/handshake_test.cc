@@ -124,6 +124,64 @@ Test(handshake, connect_gives_up_after_syn_retries)
     cr_assert_eq(took, 127, "1+2+4+...+64 seconds, not %lu", took);
 }
 
+// Seconds from the first SYN on, of an attempt that nobody answers.
+struct Attempt {
+    std::vector<uint64_t> syns;
+    uint64_t given_up;
+};
+
+static Attempt attempt(uint64_t linear_timeouts, uint64_t retries)
+{
+    lab::Pair p;
+    p.a.config().syn_linear_timeouts = linear_timeouts;
+    p.a.config().syn_retries = retries;
+    p.forth.set.loss = 1;
+    Attempt seen;
+    uint64_t begin = p.sim.now();
+    p.forth.observer = [&](const Packet&) { seen.syns.push_back((p.sim.now() - begin) / second); };
+    Socket& client = p.a.socket();
+    client.connect(80);
+    p.sim.run_until([&] { return client.closed; }, 1000 * second);
+    cr_assert_eq(client.error, 110);
+    seen.given_up = (p.sim.now() - begin) / second;
+    return seen;
+}
+
+// As Linux 6.12 by default.
+Test(handshake, the_first_syn_timeouts_may_be_alike)
+{
+    Attempt seen = attempt(4, 6);
+    cr_assert_eq(seen.syns, (std::vector<uint64_t>{0, 1, 2, 3, 4, 5, 7, 11, 19, 35, 67}));
+    cr_assert_eq(seen.given_up, 131, "after %lu seconds", seen.given_up);
+}
+
+Test(handshake, syn_timeouts_alike_take_none_of_the_time_of_the_retries)
+{
+    Attempt alone = attempt(0, 2), more = attempt(4, 2), all = attempt(127, 2);
+    cr_assert_eq(alone.syns, (std::vector<uint64_t>{0, 1, 3}));
+    cr_assert_eq(more.syns, (std::vector<uint64_t>{0, 1, 2, 3, 4, 5}));
+    cr_assert_eq(all.syns, (std::vector<uint64_t>{0, 1, 2, 3, 4, 5, 6}));
+    for (const Attempt& seen : {alone, more, all})
+        cr_assert_eq(seen.given_up, 7, "after %lu seconds", seen.given_up);
+}
+
+// After a simultaneous open it is a SYN-ACK that is sent again.
+Test(handshake, timeouts_of_a_syn_ack_double_from_the_first_on)
+{
+    Scripted peer([](lab::Stack& stack) { stack.config().syn_linear_timeouts = 4; });
+    peer.nxt = peer.isn;
+    peer.socket = &peer.stack.socket();
+    peer.socket->connect(9);
+    peer.rcv = peer.last().seq + 1;
+    peer.send(SLUICE_SYN);
+    cr_assert_eq(peer.socket->state(), SLUICE_SYN_RECEIVED);
+    peer.sent.clear();
+    peer.run(8 * second);
+    cr_assert_eq(peer.sent.size(), 3);
+    cr_assert_eq((peer.sent[1].when - peer.sent[0].when) / second, 2);
+    cr_assert_eq((peer.sent[2].when - peer.sent[1].when) / second, 4);
+}
+
 Test(handshake, closed_port_refuses)
 {
     lab::Pair p;

@@ -266,6 +266,31 @@ def connect_gives_up_as_often_as_told(t):
             check(time.monotonic() - begin < 6.5, time.monotonic() - begin)
 
 
+@test(*ALL)
+def the_first_syn_timeouts_are_alike_as_told(t):
+    """By a sysctl of Linux 6.5 and later. Sluice knows how on any."""
+    kernel_knows = os.path.exists(path_of("tcp_syn_linear_timeouts"))
+    with Link(), inside(Link.NEAR):
+        host = Link.V6 if ":" in t.host else Link.V4
+        lose_everything_to(host)
+        if kernel_knows:
+            change("tcp_syn_linear_timeouts", 5)
+        elif t.sluice:
+            equal((got("syn_linear_timeouts")["value"], got("syn_linear_timeouts")["from"]), (0, "default"))
+            sluice("set", "syn_linear_timeouts", "5")
+        else:
+            return
+        client = t.socket()
+        client.setblocking(False)
+        equal(error_of(t.connect, client, 80, host), "EINPROGRESS")
+        begin = time.monotonic()
+        until(lambda: client.getsockopt(TCP, socket.TCP_INFO, 256)[2] == 5, 20, "tcpi_retransmits")
+        check(time.monotonic() - begin < 9, time.monotonic() - begin)   # 5 s, where doubling takes 31
+        if t.sluice:
+            equal(counter("syn_retrans", Link.NEAR), 5)
+        client.close()
+
+
 def in_namespace(namespace, function):
     def inner():
         with inside(namespace):
