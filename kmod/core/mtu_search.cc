@@ -30,15 +30,17 @@ uint32_t Connection::option_bytes() const
     return ts.on ? TIMESTAMPS_ALIGNED : 0;
 }
 
+// A peer, or TCP_MAXSEG, asks for small segments in vain below min_snd_mss; but
+// the path has the last word.
 uint32_t Connection::largest_segment() const
 {
-    uint32_t most = least<uint32_t>(snd.max_payload, snd.peer_mss);
-    return set.maxseg ? least<uint32_t>(most, set.maxseg) : most;
+    uint32_t asked = set.maxseg ? least(snd.peer_mss, set.maxseg) : snd.peer_mss;
+    return least<uint32_t>(snd.max_payload, greatest<uint32_t>(asked, config->min_snd_mss));
 }
 
 void Connection::begin_mtu_search()
 {
-    uint64_t base = config->base_mss + option_bytes();
+    uint64_t base = greatest(config->base_mss + option_bytes(), config->min_snd_mss);
     mtu.on = true;
     mtu.high = static_cast<uint16_t>(largest_segment());
     mtu.low = static_cast<uint16_t>(least<uint64_t>(base, mtu.high));
@@ -61,7 +63,8 @@ void Connection::suspect_black_hole()
     if (!mtu.on) {
         begin_mtu_search();
     } else {
-        uint64_t floor = least<uint64_t>(config->mtu_probe_floor + option_bytes(), mtu.low);
+        uint64_t floor = greatest(config->mtu_probe_floor, config->min_snd_mss) + option_bytes();
+        floor = least<uint64_t>(floor, mtu.low);
         mtu.low = static_cast<uint16_t>(greatest<uint64_t>(mtu.low / 2, floor));
     }
     mtu.size = 0;

@@ -88,6 +88,15 @@ Test(mtu_search, segments_get_no_smaller_than_the_floor)
     cr_assert_eq(p.mss(), 100);
 }
 
+Test(mtu_search, segments_get_no_smaller_than_any_may_be)
+{
+    Path p(1, 47);
+    p.a.config().retries2 = 8;
+    p.a.config().min_snd_mss = 100;
+    cr_assert_not(p.send(10000));
+    cr_assert_eq(p.mss(), 100);
+}
+
 Test(mtu_search, path_that_works_is_asked_nothing)
 {
     Path p(1);
@@ -115,6 +124,16 @@ Test(mtu_search, begins_with_the_base_and_ends_at_what_the_route_says)
     cr_assert_geq(p.count(SLUICE_CNT_mtu_probe_successes), 5);
     cr_assert_eq(p.count(SLUICE_CNT_mtu_probe_failures), 0);
     p.expect_no_congestion();
+}
+
+Test(mtu_search, begins_no_smaller_than_any_may_be)
+{
+    lab::Pair p;
+    p.a.config().mtu_probing = 2;
+    p.a.config().base_mss = 600;
+    p.a.config().min_snd_mss = 700;
+    auto [client, server] = p.connected();
+    cr_assert_eq(client->info().snd_mss, 700 - timestamps);
 }
 
 Test(mtu_search, loss_of_a_probe_alone_is_no_congestion)

@@ -29,6 +29,36 @@ Test(peer_options, absent_mss_means_1220_on_ipv6)
     cr_assert_eq(mss_without_option(false), 1220);
 }
 
+static uint32_t mss_of(uint16_t asked, uint64_t least_mss, bool active, uint64_t maxseg = 0)
+{
+    Scripted peer([&](lab::Stack& s) {
+        s.config().timestamps = 0;
+        s.config().min_snd_mss = least_mss;
+    });
+    peer.mss = asked;
+    if (active)
+        peer.open_active();
+    else
+        peer.open_passive();
+    if (maxseg) {
+        peer.socket->set(SLUICE_OPTION_MAXSEG, maxseg);
+        of(&peer.socket->conn).update_mss();
+    }
+    return sluice_conn_mss(&peer.socket->conn);
+}
+
+Test(peer_options, segments_are_no_smaller_than_the_namespace_says)
+{
+    for (bool active : {true, false}) {
+        cr_assert_eq(mss_of(100, 48, active), 100);
+        cr_assert_eq(mss_of(100, 400, active), 400);
+        cr_assert_eq(mss_of(500, 400, active), 500);
+        cr_assert_eq(mss_of(0, 1300, active), 1300, "without the option");
+        cr_assert_eq(mss_of(100, 2000, active), 1460, "what the path takes");
+        cr_assert_eq(mss_of(1460, 400, active, 300), 400, "TCP_MAXSEG");
+    }
+}
+
 Test(peer_options, malformed_option_is_counted_once)
 {
     Scripted peer;

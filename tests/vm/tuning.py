@@ -499,5 +499,18 @@ def packets_carry_the_default_ttl():
             listener.close()
 
 
+@test(*ALL)
+def segments_are_no_smaller_than_told(t):
+    def small(sock):
+        sock.setsockopt(TCP, socket.TCP_MAXSEG, 200)
+    client, server = t.pair(before_connect=small)
+    equal(server.getsockopt(TCP, socket.TCP_MAXSEG), 200 - 12)
+    with sysctl("tcp_min_snd_mss", 600):
+        client, server = t.pair(before_connect=small)
+        equal(server.getsockopt(TCP, socket.TCP_MAXSEG), 600 - 12)
+        server.sendall(bytes(5000))
+        equal(len(client.recv(5000, socket.MSG_WAITALL)), 5000)
+
+
 if __name__ == "__main__":
     run(*sys.argv[1:])
