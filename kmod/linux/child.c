@@ -82,6 +82,19 @@ static void set_addresses(struct sock *child, const struct sluice_flow_key *key)
 	sk_set_txhash(child);
 }
 
+/* What it sends is treated as its SYN was, where the namespace says so. */
+static void follow_origin(struct sock *child, const struct sluice_origin *origin)
+{
+	if (!child->sk_mark)
+		child->sk_mark = origin->accepted_mark;
+	if (!READ_ONCE(sluice_sk_net(child)->config.reflect_tos))
+		return;
+	if (sluice_sk(child)->v4_wire)
+		inet_sk(child)->tos = origin->traffic_class;
+	else
+		inet6_sk(child)->tclass = origin->traffic_class;
+}
+
 /* A locked copy, in nobody's sight yet. */
 static struct sock *copy(struct sock *listener, const struct sluice_half_open_sock *h)
 {
@@ -102,6 +115,7 @@ static struct sock *copy(struct sock *listener, const struct sluice_half_open_so
 	sluice_cc_hold(sluice_conn_cc(&child->conn));
 	set_addresses(sk, &h->flow.key);
 	sk->sk_mark = listener->sk_mark;
+	follow_origin(sk, &h->origin);
 	return sk;
 }
 

@@ -32,17 +32,30 @@ void sluice_origin_of(const struct net *net, const struct sk_buff *segment,
 	if (segment->protocol == htons(ETH_P_IP)) {
 		origin->mark = IP4_REPLY_MARK(net, segment->mark);
 		origin->flow_label = 0;
+		origin->traffic_class = ip_hdr(segment)->tos & ~INET_ECN_MASK;
 	} else {
 		origin->mark = IP6_REPLY_MARK(net, segment->mark);
 		origin->flow_label = ip6_flowlabel(ipv6_hdr(segment));
+		origin->traffic_class = ipv6_get_dsfield(ipv6_hdr(segment)) & ~INET_ECN_MASK;
 	}
+	origin->accepted_mark = READ_ONCE(sluice_net(net)->config.fwmark_accept) ? segment->mark : 0;
 }
 
 static u32 mark_for(const struct sock *listener, const struct sluice_origin *origin)
 {
-	u32 mark = listener ? READ_ONCE(listener->sk_mark) : 0;
+	u32 mark = listener ? READ_ONCE(listener->sk_mark) ?: origin->accepted_mark : 0;
 
 	return mark ?: origin->mark;
+}
+
+/* Of a SYN-ACK, and what else a listener answers; without the bits of ECN. */
+static u8 traffic_class_for(const struct sock *listener, const struct sluice_origin *origin,
+			    bool v4)
+{
+	if (READ_ONCE(sluice_sk_net(listener)->config.reflect_tos))
+		return origin->traffic_class;
+	return (v4 ? READ_ONCE(inet_sk(listener)->tos) : READ_ONCE(inet6_sk(listener)->tclass)) &
+	       ~INET_ECN_MASK;
 }
 
 /* On which interface, when that matters: bound to one, or an address of one link. */
@@ -114,7 +127,7 @@ static struct dst_entry *route_v6(struct net *net, struct sock *listener,
 }
 
 static void send_v4(struct net *net, struct sock *listener, const struct sluice_flow_key *key,
-		    struct sk_buff *skb)
+		    const struct sluice_origin *origin, struct sk_buff *skb)
 {
 	const struct dst_entry *dst = skb_dst(skb);
 	int ttl = listener ? READ_ONCE(inet_sk(listener)->uc_ttl) : -1;
@@ -124,7 +137,7 @@ static void send_v4(struct net *net, struct sock *listener, const struct sluice_
 	*ip = (struct iphdr) {
 		.version = 4,
 		.ihl = sizeof(*ip) / 4,
-		.tos = listener ? READ_ONCE(inet_sk(listener)->tos) & ~INET_ECN_MASK : 0,
+		.tos = listener ? traffic_class_for(listener, origin, true) : 0,
 		.frag_off = htons(IP_DF),	/* smaller than any link's MTU */
 		.ttl = ttl < 0 ? ip4_dst_hoplimit(dst) : ttl,
 		.protocol = sluice_ip_protocol(key->real_tcp),
@@ -161,7 +174,7 @@ static void send_v6(struct net *net, struct sock *listener, const struct sluice_
 	describe_flow_v6(net, listener, key, origin, &fl);
 	rcu_read_lock();
 	ip6_xmit(listener, skb, &fl, skb->mark, rcu_dereference(np->opt),
-		 READ_ONCE(np->tclass) & ~INET_ECN_MASK, skb->priority);
+		 traffic_class_for(listener, origin, false), skb->priority);
 	rcu_read_unlock();
 }
 
@@ -193,7 +206,7 @@ void sluice_reply_send_by(struct dst_entry *dst, const struct net *const_net,
 	if (listener)
 		skb->priority = READ_ONCE(listener->sk_priority);
 	if (v4)
-		send_v4(net, listener, key, skb);
+		send_v4(net, listener, key, origin, skb);
 	else if (listener)
 		send_v6(net, listener, key, origin, skb);
 	else

@@ -14,8 +14,10 @@
 /* What a segment says of the way of its answers; some are sent when it is long gone. */
 struct sluice_origin {
 	u32 mark;		/* that they have (fwmark_reflect), or 0 */
+	u32 accepted_mark;	/* that a connection from it has (tcp_fwmark_accept), or 0 */
 	int device;		/* VRF that it came through, or 0 */
 	__be32 flow_label;	/* IPv6 */
+	u8 traffic_class;	/* or TOS, without the bits of ECN (tcp_reflect_tos) */
 };
 
 void sluice_origin_of(const struct net *net, const struct sk_buff *segment,

@@ -18,7 +18,7 @@ struct table {
 	struct fixture_wire wire;
 	atomic_t syn_acks, resets;
 	u32 mark;			/* of the last SYN-ACK; a SYN has it first */
-	u8 ttl;
+	u8 ttl, tos;			/* likewise */
 	struct socket *sock;
 	struct sock *sk;
 	u16 port;
@@ -33,6 +33,7 @@ static bool lose_all(struct fixture_wire *wire, const struct sk_buff *skb,
 		atomic_inc(&t->syn_acks);
 		t->mark = skb->mark;
 		t->ttl = ip_hdr(skb)->ttl;
+		t->tos = ip_hdr(skb)->tos;
 	}
 	if (header->rst)
 		atomic_inc(&t->resets);
@@ -90,6 +91,7 @@ static void send_syn_after(struct kunit *test, struct table *t, u16 peer, u32 is
 	struct sk_buff *skb = syn.payload;
 
 	skb->mark = t->mark;
+	ip_hdr(skb)->tos = t->tos;
 	take_lock(t);
 	sluice_listen_segment(t->sk, &syn, &key, isn_after);
 	leave_lock(t);
@@ -327,6 +329,70 @@ static void a_repeated_syn_ack_has_the_mark_of_the_syn(struct kunit *test)
 	init_net.ipv4.sysctl_fwmark_reflect = 0;
 }
 
+/* An accepted connection, whose peer would never hear of its end. */
+static void drop(struct socket *child)
+{
+	lock_sock(child->sk);
+	sluice_conn_abort(&sluice_sk(child->sk)->conn, sluice_now());
+	release_sock(child->sk);
+	sock_release(child);
+}
+
+/* The connection that a SYN with that mark and TOS opens; *t has the SYN-ACK's. */
+static struct socket *opened_by(struct kunit *test, struct table *t, u16 peer, u32 mark, u8 tos)
+{
+	struct socket *child;
+
+	t->mark = mark;
+	t->tos = tos;
+	send_syn(test, t, peer);
+	KUNIT_EXPECT_TRUE(test, send_next(test, t, peer, SLUICE_ACK));
+	KUNIT_ASSERT_EQ(test, kernel_accept(t->sock, &child, O_NONBLOCK), 0);
+	return child;
+}
+
+/* net.ipv4.tcp_reflect_tos */
+static void a_connection_has_the_dscp_of_its_syn_where_told(struct kunit *test)
+{
+	struct table *t = listener(test, 10);
+	struct socket *child;
+
+	inet_sk(t->sk)->tos = 0x20;
+	child = opened_by(test, t, FIRST_PEER, 0, 0xba);
+	KUNIT_EXPECT_EQ(test, t->tos, 0x20);
+	KUNIT_EXPECT_EQ(test, inet_sk(child->sk)->tos, 0x20);
+	drop(child);
+	fixture_set(test, "reflect_tos", 1);
+	child = opened_by(test, t, FIRST_PEER + 1, 0, 0xba);
+	KUNIT_EXPECT_EQ(test, t->tos, 0xb8);
+	KUNIT_EXPECT_EQ(test, inet_sk(child->sk)->tos, 0xb8);
+	KUNIT_EXPECT_EQ(test, inet_sk(t->sk)->tos, 0x20);
+	drop(child);
+}
+
+/* net.ipv4.tcp_fwmark_accept */
+static void a_connection_has_the_mark_of_its_syn_where_told(struct kunit *test)
+{
+	struct table *t = listener(test, 10);
+	struct socket *child;
+
+	child = opened_by(test, t, FIRST_PEER, 7, 0);
+	KUNIT_EXPECT_EQ(test, t->mark, 0);
+	KUNIT_EXPECT_EQ(test, child->sk->sk_mark, 0);
+	drop(child);
+	fixture_set(test, "fwmark_accept", 1);
+	child = opened_by(test, t, FIRST_PEER + 1, 7, 0);
+	KUNIT_EXPECT_EQ(test, t->mark, 7);
+	KUNIT_EXPECT_EQ(test, child->sk->sk_mark, 7);
+	KUNIT_EXPECT_EQ(test, t->sk->sk_mark, 0);
+	drop(child);
+	t->sk->sk_mark = 5;
+	child = opened_by(test, t, FIRST_PEER + 2, 7, 0);
+	KUNIT_EXPECT_EQ(test, t->mark, 5);
+	KUNIT_EXPECT_EQ(test, child->sk->sk_mark, 5);
+	drop(child);
+}
+
 static void the_ack_makes_a_connection_to_accept(struct kunit *test)
 {
 	struct table *t = listener(test, 10);
@@ -342,10 +408,7 @@ static void the_ack_makes_a_connection_to_accept(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, child->sk->sk_state, TCP_ESTABLISHED);
 	KUNIT_EXPECT_EQ(test, ntohs(inet_sk(child->sk)->inet_dport), FIRST_PEER);
 	KUNIT_EXPECT_TRUE(test, sluice_sk(child->sk)->flow.hashed);
-	lock_sock(child->sk);
-	sluice_conn_abort(&sluice_sk(child->sk)->conn, sluice_now());
-	release_sock(child->sk);
-	sock_release(child);
+	drop(child);
 }
 
 /* A backlog of one takes two, as Linux counts it. */
@@ -495,6 +558,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(an_unanswered_syn_ack_is_repeated_and_given_up),
 	KUNIT_CASE(syn_acks_have_the_listeners_hop_limit),
 	KUNIT_CASE(a_repeated_syn_ack_has_the_mark_of_the_syn),
+	KUNIT_CASE(a_connection_has_the_dscp_of_its_syn_where_told),
+	KUNIT_CASE(a_connection_has_the_mark_of_its_syn_where_told),
 	KUNIT_CASE(the_ack_makes_a_connection_to_accept),
 	KUNIT_CASE(a_full_accept_queue_makes_the_last_ack_wait),
 	KUNIT_CASE(a_full_accept_queue_drops_syns),

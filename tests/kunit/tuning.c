@@ -293,6 +293,8 @@ static void every_sysctl_has_its_own_field(struct kunit *test)
 	sn->net->ipv4.sysctl_tcp_moderate_rcvbuf = 0;
 	sn->net->ipv4.sysctl_tcp_slow_start_after_idle = 0;
 	sn->net->ipv4.sysctl_tcp_abort_on_overflow = 1;
+	sn->net->ipv4.sysctl_tcp_reflect_tos = 1;
+	sn->net->ipv4.sysctl_tcp_fwmark_accept = 1;
 	sn->net->ipv4.sysctl_tcp_min_snd_mss = 500;
 	sn->net->ipv4.sysctl_tcp_syn_linear_timeouts = 29;
 	KUNIT_EXPECT_EQ(test, read(sn, "retries1"), 21);
@@ -313,6 +315,8 @@ static void every_sysctl_has_its_own_field(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, read(sn, "moderate_rcvbuf"), 0);
 	KUNIT_EXPECT_EQ(test, read(sn, "slow_start_after_idle"), 0);
 	KUNIT_EXPECT_EQ(test, read(sn, "abort_on_overflow"), 1);
+	KUNIT_EXPECT_EQ(test, read(sn, "reflect_tos"), 1);
+	KUNIT_EXPECT_EQ(test, read(sn, "fwmark_accept"), 1);
 	KUNIT_EXPECT_EQ(test, read(sn, "min_snd_mss"), 500);
 	KUNIT_EXPECT_EQ(test, read(sn, "syn_linear_timeouts"), 29);
 }

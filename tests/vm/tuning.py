@@ -17,8 +17,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 from network import Link, connections, counter, inside, refused, sluice, tune  # noqa: E402
 from network import run as command  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
+from segment import SYN  # noqa: E402
+from tap import Tap  # noqa: E402
 from traffic import V4, V4_INET, V4_TCP, V6, abort, joined  # noqa: E402
-from transport import INET, INET6, REAL4, SLUICE4, SLUICE6, TCP4, TCP6, error_of, ports  # noqa: E402
+from transport import INET, INET6, REAL4, REAL6, SLUICE4, SLUICE6, TCP4, TCP6, error_of, ports  # noqa: E402
 
 ALL = (TCP4, TCP6, SLUICE4, SLUICE6, INET, INET6, REAL4)
 FAR = (V4_TCP, V4, V6, V4_INET)
@@ -497,6 +499,63 @@ def packets_carry_the_default_ttl():
                 pass
             equal(packet[8], ttl)
             listener.close()
+
+
+def dscp_option(t):
+    return (socket.IPPROTO_IPV6, socket.IPV6_TCLASS) if ":" in t.host else (socket.IPPROTO_IP, socket.IP_TOS)
+
+
+@test(*ALL, REAL6)
+def answers_have_the_dscp_of_the_syn_where_told(t):
+    for on in (0, 1):
+        with sysctl("tcp_reflect_tos", on):
+            port = next(ports)
+            listener = t.listener(port=port)
+            client = t.socket()
+            client.setsockopt(*dscp_option(t), 0xb8)
+            with Tap(port) as tap:
+                t.connect(client, port)
+                server = t.accept(listener)
+                server.sendall(b"data")
+                syn, syn_ack = tap.next(lambda p: p.flags & SYN), tap.next(lambda p: p.flags & SYN)
+                data = tap.next(lambda p: p.payload)
+            equal([syn.tos, syn_ack.tos, data.tos & 0xfc], [0xb8] + [0xb8 * on] * 2)
+            equal(server.getsockopt(*dscp_option(t)) & 0xfc, 0xb8 * on)
+
+
+ONLY_MARKED = """
+    table inet marked {
+        chain out {
+            type filter hook output priority 0; policy accept;
+            ip saddr 127.0.0.9 meta mark != 7 drop
+        }
+    }"""
+
+
+@test(*ALL)
+def what_is_accepted_has_the_mark_of_the_syn_where_told(t):
+    def accepted(host=None, prepare=lambda sock: None):
+        listener = t.listener(host=host)
+        prepare(listener)
+        client = t.socket()
+        client.setsockopt(SOL, socket.SO_MARK, 7)
+        t.connect(client, t.port_of(listener), host)
+        return t.accept(listener), client, listener
+    equal(accepted()[0].getsockopt(SOL, socket.SO_MARK), 0)
+    with sysctl("tcp_fwmark_accept", 1):
+        server, _client, listener = accepted()
+        equal((server.getsockopt(SOL, socket.SO_MARK), listener.getsockopt(SOL, socket.SO_MARK)), (7, 0))
+        server = accepted(prepare=lambda sock: sock.setsockopt(SOL, socket.SO_MARK, 9))[0]
+        equal(server.getsockopt(SOL, socket.SO_MARK), 9)
+        if ":" in t.host:
+            return
+        command("nft", "-f", "-", input=ONLY_MARKED)
+        try:
+            server, client, _listener = accepted("127.0.0.9")
+            server.sendall(b"data")
+            equal(client.recv(10), b"data")
+        finally:
+            command("nft", "delete", "table", "inet", "marked")
 
 
 @test(*ALL)
