@@ -400,6 +400,13 @@ static bool changes_headers(int level, int name)
 	       name == IPV6_DSTOPTS || name == IPV6_2292PKTOPTIONS;
 }
 
+static void find_route_again(struct sock *sk)
+{
+	sk_dst_reset(sk);
+	if (sk->sk_state != TCP_CLOSE && sk->sk_state != TCP_LISTEN)
+		sluice_route_check(sk);
+}
+
 static int set_ip(struct sock *sk, int level, int name, sockptr_t value, unsigned int length)
 {
 	int error = level == IPPROTO_IP ? ip_setsockopt(sk, level, name, value, length) :
@@ -408,10 +415,23 @@ static int set_ip(struct sock *sk, int level, int name, sockptr_t value, unsigne
 	if (error || !changes_headers(level, name))
 		return error;
 	lock_sock(sk);
-	sk_dst_reset(sk);
-	if (sk->sk_state != TCP_CLOSE && sk->sk_state != TCP_LISTEN)
-		sluice_route_check(sk);
+	find_route_again(sk);
 	release_sock(sk);	/* and the core hears of it */
+	return 0;
+}
+
+/* Without one of its own, the socket may be lent the namespace's. */
+static int set_ttl(struct sock *sk, sockptr_t value, unsigned int length)
+{
+	int error = ip_setsockopt(sk, IPPROTO_IP, IP_TTL, value, length);
+
+	if (error)
+		return error;
+	lock_sock(sk);
+	sluice_sk(sk)->lent_ttl = 0;
+	if (sluice_own_ttl(sk) < 0)
+		find_route_again(sk);
+	release_sock(sk);
 	return 0;
 }
 
@@ -429,6 +449,8 @@ int sluice_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
 					     sock_setsockopt(sock, level, name, value, length);
 	if (joins_group(level, name, length))
 		return refuse_group(level, value);
+	if (level == IPPROTO_IP && name == IP_TTL)
+		return set_ttl(sk, value, length);
 	if (level == IPPROTO_IP)
 		return set_ip(sk, level, name, value, length);
 	if (level == IPPROTO_IPV6 && name == IPV6_FLOWLABEL_MGR && sk->sk_family == AF_INET6)
@@ -558,8 +580,15 @@ static int get_sluice(struct sock *sk, int name, char __user *value, int __user 
 
 static int get_ip(struct sock *sk, int name, char __user *value, int __user *length)
 {
+	int ttl;
+
 	if (name == SO_ORIGINAL_DST && sluice_is_real_tcp(sk))
 		return sluice_original_dst_v4(sk, value, length);
+	if (name == IP_TTL && sluice_own_ttl(sk) < 0 &&
+	    sluice_tuning_is_set(sluice_sk_net(sk), SLUICE_PARAM_ip_default_ttl)) {
+		ttl = READ_ONCE(sluice_sk_net(sk)->config.ip_default_ttl);
+		return give(value, length, &ttl, sizeof(ttl));
+	}
 	return ip_getsockopt(sk, IPPROTO_IP, name, value, length);
 }
 

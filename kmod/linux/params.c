@@ -113,6 +113,13 @@ static const char *conflict(const struct sluice_config *config, const struct slu
 	return NULL;
 }
 
+/* Connections take their TTL when they look for a route: they will. */
+static void applied(struct sluice_net *sn, const struct sluice_param *p)
+{
+	if (number_of(p) == SLUICE_PARAM_ip_default_ttl)
+		rt_genid_bump_ipv4(sn->net);
+}
+
 /* The lock: two that write at the same time could each be right alone. */
 static int change(struct sluice_net *sn, const struct sluice_param *p, u64 value, bool overrides,
 		  const char **why)
@@ -124,7 +131,10 @@ static int change(struct sluice_net *sn, const struct sluice_param *p, u64 value
 		WRITE_ONCE(*value_of(&sn->config, p), value);
 	}
 	spin_unlock_bh(&sn->tuning_lock);
-	return *why ? -EINVAL : 0;
+	if (*why)
+		return -EINVAL;
+	applied(sn, p);
+	return 0;
 }
 
 int sluice_param_write(struct sluice_net *sn, const struct sluice_param *p, u64 value,

@@ -126,11 +126,21 @@ static struct dst_entry *route_v6(struct net *net, struct sock *listener,
 	return IS_ERR(dst) ? NULL : dst;
 }
 
+static u8 ttl_for(const struct net *net, const struct sock *listener,
+		  const struct dst_entry *dst)
+{
+	int own = listener ? sluice_own_ttl(listener) : -1;
+
+	if (own >= 0)
+		return own;
+	return dst_metric_raw(dst, RTAX_HOPLIMIT) ?:
+	       (u32)READ_ONCE(sluice_net(net)->config.ip_default_ttl);
+}
+
 static void send_v4(struct net *net, struct sock *listener, const struct sluice_flow_key *key,
 		    const struct sluice_origin *origin, struct sk_buff *skb)
 {
-	const struct dst_entry *dst = skb_dst(skb);
-	int ttl = listener ? READ_ONCE(inet_sk(listener)->uc_ttl) : -1;
+	u8 ttl = ttl_for(net, listener, skb_dst(skb));
 	struct iphdr *ip = skb_push(skb, sizeof(*ip));
 
 	skb_reset_network_header(skb);
@@ -139,7 +149,7 @@ static void send_v4(struct net *net, struct sock *listener, const struct sluice_
 		.ihl = sizeof(*ip) / 4,
 		.tos = listener ? traffic_class_for(listener, origin, true) : 0,
 		.frag_off = htons(IP_DF),	/* smaller than any link's MTU */
-		.ttl = ttl < 0 ? ip4_dst_hoplimit(dst) : ttl,
+		.ttl = ttl,
 		.protocol = sluice_ip_protocol(key->real_tcp),
 		.saddr = key->local.s6_addr32[3],
 		.daddr = key->remote.s6_addr32[3],

@@ -10,6 +10,7 @@
 
 #include "compat.h"
 #include "transmit.h"
+#include "tuning.h"
 
 #define TCP_HEADER 20
 
@@ -23,6 +24,21 @@ static void keep(struct sock *sk, struct dst_entry *dst, u16 header_extra)
 	if (dst_mtu(dst) != s->path_mtu || header_extra != s->header_extra)
 		s->mtu_changed = 1;
 	s->header_extra = header_extra;
+}
+
+/* IP takes the sysctl's by itself; another is put where it finds it with each packet. */
+static void lend_ttl(struct sock *sk, const struct dst_entry *dst)
+{
+	const struct sluice_net *sn = sluice_sk_net(sk);
+	int ttl = -1;
+
+	if (sluice_own_ttl(sk) >= 0)
+		return;
+	if (sluice_tuning_is_set(sn, SLUICE_PARAM_ip_default_ttl) &&
+	    !dst_metric_raw(dst, RTAX_HOPLIMIT))
+		ttl = READ_ONCE(sn->config.ip_default_ttl);
+	sluice_sk(sk)->lent_ttl = max(ttl, 0);
+	WRITE_ONCE(inet_sk(sk)->uc_ttl, ttl);
 }
 
 static int route_v4(struct sock *sk)
@@ -43,6 +59,7 @@ static int route_v4(struct sock *sk)
 	if (IS_ERR(rt))
 		return PTR_ERR(rt);
 	keep(sk, &rt->dst, options ? options->opt.optlen : 0);
+	lend_ttl(sk, &rt->dst);
 	return 0;
 }
 

@@ -57,6 +57,7 @@ struct sluice_sock {
 	u32 notsent_lowat;		/* TCP_NOTSENT_LOWAT, bytes; 0: the namespace's */
 	u32 path_mtu;			/* that the core knows, bytes of an IP packet */
 	u16 header_extra;		/* bytes of IP options and extension headers in each packet */
+	u8 lent_ttl;			/* uc_ttl is this by `sluice set ip_default_ttl`; 0: it isn't */
 	u8 v4_wire : 1;			/* IPv4 on the wire */
 	u8 sluice_family : 1;		/* addresses are struct sockaddr_sluice */
 	u8 mtu_changed : 1;		/* path_mtu or header_extra isn't what the core knows any more */
@@ -92,6 +93,14 @@ static inline struct sluice_sock *sluice_sock_of(const struct sluice_conn *c)
 static inline struct sock *sluice_conn_sk(const struct sluice_conn *c)
 {
 	return (struct sock *)sluice_sock_of(c);
+}
+
+/* IP_TTL of the socket's own, or -1. */
+static inline int sluice_own_ttl(const struct sock *sk)
+{
+	int ttl = READ_ONCE(inet_sk(sk)->uc_ttl);
+
+	return ttl == sluice_sk(sk)->lent_ttl ? -1 : ttl;
 }
 
 /* TCP's own IP protocol on the wire, not the native one. */

@@ -393,6 +393,22 @@ static void a_connection_has_the_mark_of_its_syn_where_told(struct kunit *test)
 	drop(child);
 }
 
+static void a_syn_ack_has_the_ttl_of_the_namespace(struct kunit *test)
+{
+	struct table *t = listener(test, 10);
+
+	fixture_set(test, "ip_default_ttl", 77);
+	send_syn(test, t, FIRST_PEER);
+	KUNIT_EXPECT_EQ(test, t->ttl, 77);
+	inet_sk(t->sk)->uc_ttl = 99;
+	send_syn(test, t, FIRST_PEER + 1);
+	KUNIT_EXPECT_EQ(test, t->ttl, 99);
+	inet_sk(t->sk)->uc_ttl = 66;	/* as of a connection that it was before */
+	sluice_sk(t->sk)->lent_ttl = 66;
+	send_syn(test, t, FIRST_PEER + 2);
+	KUNIT_EXPECT_EQ(test, t->ttl, 77);
+}
+
 static void the_ack_makes_a_connection_to_accept(struct kunit *test)
 {
 	struct table *t = listener(test, 10);
@@ -560,6 +576,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(a_repeated_syn_ack_has_the_mark_of_the_syn),
 	KUNIT_CASE(a_connection_has_the_dscp_of_its_syn_where_told),
 	KUNIT_CASE(a_connection_has_the_mark_of_its_syn_where_told),
+	KUNIT_CASE(a_syn_ack_has_the_ttl_of_the_namespace),
 	KUNIT_CASE(the_ack_makes_a_connection_to_accept),
 	KUNIT_CASE(a_full_accept_queue_makes_the_last_ack_wait),
 	KUNIT_CASE(a_full_accept_queue_drops_syns),

@@ -296,6 +296,7 @@ static void every_sysctl_has_its_own_field(struct kunit *test)
 	sn->net->ipv4.sysctl_tcp_reflect_tos = 1;
 	sn->net->ipv4.sysctl_tcp_fwmark_accept = 1;
 	sn->net->ipv4.sysctl_tcp_min_snd_mss = 500;
+	sn->net->ipv4.sysctl_ip_default_ttl = 28;
 	sn->net->ipv4.sysctl_tcp_syn_linear_timeouts = 29;
 	KUNIT_EXPECT_EQ(test, read(sn, "retries1"), 21);
 	KUNIT_EXPECT_EQ(test, read(sn, "retries2"), 22);
@@ -318,6 +319,7 @@ static void every_sysctl_has_its_own_field(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, read(sn, "reflect_tos"), 1);
 	KUNIT_EXPECT_EQ(test, read(sn, "fwmark_accept"), 1);
 	KUNIT_EXPECT_EQ(test, read(sn, "min_snd_mss"), 500);
+	KUNIT_EXPECT_EQ(test, read(sn, "ip_default_ttl"), 28);
 	KUNIT_EXPECT_EQ(test, read(sn, "syn_linear_timeouts"), 29);
 }
 

@@ -485,20 +485,58 @@ def mtu_probing_leaves_a_black_hole(t):
 
 # ---- packets ---------------------------------------------------------------------------------
 
-@test()
-def packets_carry_the_default_ttl():
-    raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 253)
-    raw.settimeout(5)
+def hops_of(t, ask=lambda sock: None):
+    """TTL of a SYN, its SYN-ACK, and of data; and the two ends."""
+    port = next(ports)
+    listener = t.listener(port=port)
+    client = t.socket()
+    ask(client)
+    with Tap(port) as tap:
+        t.connect(client, port)
+        server = t.accept(listener)
+        client.sendall(b"data")
+        syn, syn_ack = tap.next(lambda p: p.flags & SYN), tap.next(lambda p: p.flags & SYN)
+        data = tap.next(lambda p: p.payload)
+    listener.close()
+    return [syn.ttl, syn_ack.ttl, data.ttl], client, server
+
+
+def next_hops(client, port):
+    with Tap(port) as tap:
+        client.sendall(b"more")
+        return tap.next(lambda p: p.payload).ttl
+
+
+@test(TCP4, SLUICE4, INET, REAL4)
+def packets_carry_the_default_ttl(t):
     for ttl in (64, 33):
         with sysctl("ip_default_ttl", ttl):
-            port = next(ports)
-            listener = SLUICE4.listener(port=port)
-            client = SLUICE4.socket()
-            SLUICE4.connect(client, port)
-            while struct.unpack_from("!H", packet := raw.recv(2000), 22)[0] != port:
-                pass
-            equal(packet[8], ttl)
-            listener.close()
+            equal(hops_of(t)[0], [ttl] * 3)
+    if not t.sluice:
+        return
+    with sysctl("ip_default_ttl", 33):
+        old, client, server = hops_of(t)
+        port = t.port_of(client)
+        with set_to("ip_default_ttl", 44):
+            equal((old, next_hops(client, port), next_hops(server, port)), ([33] * 3, 44, 44))
+            equal(client.getsockopt(socket.IPPROTO_IP, socket.IP_TTL), 44)
+            equal(t.socket().getsockopt(socket.IPPROTO_IP, socket.IP_TTL), 44)
+            own = lambda sock: sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 55)
+            equal(hops_of(t, own)[0], [55, 44, 55])
+            client.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 44)
+            sluice("set", "ip_default_ttl", "45")
+            equal((next_hops(client, port), next_hops(server, port)), (44, 45), "its own by now")
+            client.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, -1)
+            equal(next_hops(client, port), 45)
+            command("ip", "route", "change", "local", "127.0.0.1", "dev", "lo", "table", "local", "hoplimit", "99")
+            try:
+                equal(hops_of(t)[0], [99] * 3, "the route's")
+                equal(hops_of(t, own)[0], [55, 99, 55])
+            finally:
+                command("ip", "route", "change", "local", "127.0.0.1", "dev", "lo", "table", "local")
+        equal((next_hops(client, port), next_hops(server, port)), (33, 33))
+        check("out of range" in refused("set", "ip_default_ttl", "256"))
+        check("out of range" in refused("set", "ip_default_ttl", "0"))
 
 
 def dscp_option(t):
