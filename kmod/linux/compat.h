@@ -320,6 +320,19 @@ static inline void sluice_sees_to_sol_socket(struct socket *sock)
 }
 #endif
 
+/* IP_LOCAL_PORT_RANGE: the higher port in the upper half, 0 for none. */
+#ifdef SLUICE_HAVE_INET_PORT_RANGE
+static inline u32 sluice_own_port_range(const struct sock *sk)
+{
+	return READ_ONCE(inet_sk(sk)->local_port_range);
+}
+#else
+static inline u32 sluice_own_port_range(const struct sock *sk)
+{
+	return (u32)inet_sk(sk)->local_port_range.hi << 16 | inet_sk(sk)->local_port_range.lo;
+}
+#endif
+
 /* What struct tcp_info tells of timeouts, where it has room for that. */
 #ifdef SLUICE_HAVE_TCP_INFO_TOTAL_RTO
 static inline void sluice_tcp_info_timeouts(struct tcp_info *info, u16 timeouts, u16 rows, u32 ms)

@@ -36,6 +36,7 @@ struct sluice_net {
 	atomic_t orphans;		/* connections without a socket, at most config.max_orphans */
 	unsigned long challenge_since;	/* jiffies; begin of the second that is counted */
 	atomic_t challenges;		/* challenge ACKs in it (RFC 5961 section 7) */
+	u32 port_range;			/* port_range.c; 0: the sysctl's */
 	siphash_key_t fastopen_key;	/* for cookies, while tcp_fastopen_key is not set */
 	sluice_usec fastopen_lost_at;	/* fastopen_cache.c: a SYN with data seemed to vanish, */
 	atomic_t fastopen_losses;	/* so often since one was last taken */

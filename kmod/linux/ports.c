@@ -12,6 +12,7 @@
 #include <net/ipv6.h>
 
 #include "compat.h"
+#include "port_range.h"
 #include "ports.h"
 #include "reserve.h"
 #include "sock.h"
@@ -305,7 +306,7 @@ static u32 range_of(struct sock *sk, int *low)
 {
 	int high;
 
-	inet_sk_get_local_port_range(sk, low, &high);
+	sluice_port_range_of(sk, low, &high);
 	return high - *low + 1;
 }
 

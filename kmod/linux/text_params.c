@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The parameters that are texts: the algorithm of new connections, the limits of memory. */
+/*
+ * The parameters that are texts: the algorithm of new connections, the limits
+ * of memory, the ports to choose from.
+ */
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/string.h>
@@ -7,10 +10,12 @@
 
 #include "cc_registry.h"
 #include "memory.h"
+#include "port_range.h"
 #include "text_params.h"
 
 static_assert(SLUICE_MEMORY_TEXT <= SLUICE_TEXT_PARAM_MAX);
 static_assert(SLUICE_CC_NAME_MAX <= SLUICE_TEXT_PARAM_MAX);
+static_assert(SLUICE_PORT_RANGE_TEXT <= SLUICE_TEXT_PARAM_MAX);
 
 /* ---- congestion_control ---------------------------------------------------------- */
 
@@ -77,6 +82,30 @@ static int mem_reset(struct sluice_net *sn, const char **why)
 	return error;
 }
 
+/* ---- ip_local_port_range --------------------------------------------------------- */
+
+static enum sluice_source range_source(const struct sluice_net *sn)
+{
+	return sluice_port_range_source(sn);
+}
+
+static void range_read(struct sluice_net *sn, char text[SLUICE_TEXT_PARAM_MAX])
+{
+	sluice_port_range_print(sn, text);
+}
+
+static int range_write(struct sluice_net *sn, const char *text, const char **why)
+{
+	*why = "two ports are wanted, the lower first, none below ip_unprivileged_port_start";
+	return sluice_port_range_set(sn, text);
+}
+
+static int range_reset(struct sluice_net *sn, const char **why)
+{
+	sluice_port_range_follow(sn);
+	return 0;
+}
+
 /* ---- all of them --------------------------------------------------------------------- */
 
 const struct sluice_text_param sluice_text_params[] = {
@@ -90,6 +119,12 @@ const struct sluice_text_param sluice_text_params[] = {
 		.sysctl = "net.ipv4.tcp_mem",
 		.help = "pages of all sockets of the machine: no pressure below, pressure above, none above",
 		.source = mem_source, .read = mem_read, .write = mem_write, .reset = mem_reset,
+	}, {
+		.name = "ip_local_port_range",
+		.sysctl = "net.ipv4.ip_local_port_range",
+		.help = "ports that bind() and connect() choose from",
+		.source = range_source, .read = range_read, .write = range_write,
+		.reset = range_reset,
 	},
 };
 

@@ -5,6 +5,7 @@
 
 #include "control.h"
 #include "fixture.h"
+#include "port_range.h"
 #include "ports.h"
 
 #define PORT 5001
@@ -194,6 +195,50 @@ static void ephemeral_ports_are_those_of_the_range_once_each(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get(with_range(test, "127.0.0.1"), 0), 0);
 }
 
+static void follow_sysctl(void *unused)
+{
+	sluice_port_range_follow(fixture_net());
+}
+
+static void the_range_that_is_set_counts_for_the_sysctls(struct kunit *test)
+{
+	struct sock *sk = at(test, "::1");
+	char text[SLUICE_PORT_RANGE_TEXT];
+	int low, high;
+
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, follow_sysctl, NULL), 0);
+	KUNIT_EXPECT_EQ(test, sluice_port_range_source(fixture_net()), SLUICE_SOURCE_SYSCTL);
+	KUNIT_EXPECT_EQ(test, sluice_port_range_set(fixture_net(), "50000 50000"), 0);
+	KUNIT_EXPECT_EQ(test, sluice_port_range_source(fixture_net()), SLUICE_SOURCE_SET);
+	sluice_port_range_print(fixture_net(), text);
+	KUNIT_EXPECT_STREQ(test, text, "50000 50000");
+	KUNIT_EXPECT_EQ(test, get(sk, 0), 0);
+	KUNIT_EXPECT_EQ(test, inet_sk(sk)->inet_num, 50000);
+	KUNIT_EXPECT_EQ(test, sluice_port_range_set(fixture_net(), "39990\t40002"), 0);
+	sluice_port_range_of(with_range(test, "::1"), &low, &high);
+	KUNIT_EXPECT_EQ(test, low, LOW);
+	KUNIT_EXPECT_EQ(test, high, 40002);	/* HIGH is out of it */
+	sluice_port_range_follow(fixture_net());
+	sluice_port_range_of(at(test, "::1"), &low, &high);
+	KUNIT_EXPECT_EQ(test, low, 32768);
+	KUNIT_EXPECT_EQ(test, high, 60999);
+}
+
+static void what_is_no_range_of_ports_changes_nothing(struct kunit *test)
+{
+	static const char * const wrong[] = {
+		"", "40000", "40000 ", "40000 39999", "0 50000", "1023 50000", "40000 65536",
+		"-1 50000", "40000 50000 1", "40000 50000x", "40000-50000", "many ports",
+		"4294999296 50000",
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++)
+		KUNIT_EXPECT_EQ_MSG(test, sluice_port_range_set(fixture_net(), wrong[i]), -EINVAL,
+				    "'%s'", wrong[i]);
+	KUNIT_EXPECT_EQ(test, sluice_port_range_source(fixture_net()), SLUICE_SOURCE_SYSCTL);
+}
+
 static u16 tried[HIGH - LOW + 2];
 static unsigned int tries, refusals;
 
@@ -334,6 +379,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(reuseport_shares_among_one_user),
 	KUNIT_CASE(asking_again_for_the_same_port_is_no_conflict),
 	KUNIT_CASE(ephemeral_ports_are_those_of_the_range_once_each),
+	KUNIT_CASE(the_range_that_is_set_counts_for_the_sysctls),
+	KUNIT_CASE(what_is_no_range_of_ports_changes_nothing),
 	KUNIT_CASE(connect_goes_on_until_a_pair_is_free),
 	KUNIT_CASE(connect_tries_the_whole_range_and_gives_up),
 	KUNIT_CASE(connect_stops_at_other_errors),

@@ -80,7 +80,7 @@ def each_value_tells_where_it_came_from():
         equal(row["from"], "sysctl" if "sysctl" in row else "default", name)
     # Each has the value that the file says, but for its unit.
     for name, row in rows.items():
-        if not row.get("sysctl") or name in ("congestion_control", "mem", "orphan_retries", "max_syn_backlog", "payload_share"):
+        if not row.get("sysctl") or "default" not in row or name in ("orphan_retries", "max_syn_backlog", "payload_share"):
             continue
         path, _, index = row["sysctl"].removeprefix("net.").partition("[")
         words = told(path.replace(".", "/").removeprefix("ipv4/"))
@@ -90,6 +90,7 @@ def each_value_tells_where_it_came_from():
         equal(row["default"], row["value"], name)
     equal(rows["congestion_control"]["value"], told("tcp_congestion_control")[0])
     equal(rows["mem"]["value"].split(), told("tcp_mem"))
+    equal(rows["ip_local_port_range"]["value"].split(), told("ip_local_port_range"))
     equal(rows["payload_share"]["value"], 50)
 
 
@@ -235,6 +236,31 @@ def local_ports_are_of_the_range(t):
             client = t.socket()
             t.connect(client, t.port_of(listener))
             check(41000 <= t.port_of(client) <= 41009, t.port_of(client))
+        if not t.sluice:
+            return
+        equal((got("ip_local_port_range")["value"], got("ip_local_port_range")["from"]), ("41000 41009", "sysctl"))
+        with set_to("ip_local_port_range", "42000 42003"):
+            equal((got("ip_local_port_range")["value"], got("ip_local_port_range")["from"]), ("42000 42003", "set"))
+            for bound in (False, True):
+                client = t.socket()
+                if bound:
+                    t.bind(client, 0)
+                else:
+                    t.connect(client, t.port_of(listener))
+                check(42000 <= t.port_of(client) <= 42003, t.port_of(client))
+        t.bind(client := t.socket(), 0)
+        check(41000 <= t.port_of(client) <= 41009, t.port_of(client))
+
+
+@test()
+def a_range_of_ports_is_what_the_sysctl_would_take():
+    for wrong in ("42000", "42003 42000", "0 50000", "1023 50000", "42000 65536", "42000 42001 42002", "many"):
+        equal(error_of(change, "ip_local_port_range", wrong) if wrong.count(" ") == 1 else "EINVAL", "EINVAL", wrong)
+        check("two ports are wanted" in refused("set", "ip_local_port_range", wrong), wrong)
+    equal(got("ip_local_port_range")["from"], "sysctl")
+    with sysctl("ip_unprivileged_port_start", 500), set_to("ip_local_port_range", "500 50000"):
+        check("two ports are wanted" in refused("set", "ip_local_port_range", "499 50000"))
+        equal(got("ip_local_port_range")["value"], "500 50000")
 
 
 @test(*ALL)
