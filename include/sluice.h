@@ -180,7 +180,12 @@ enum sluice_genl_cmd {
 	SLUICE_CMD_UNSPEC,
 	SLUICE_CMD_VERSION,	/* -> VERSION, FAMILY */
 	SLUICE_CMD_COUNTERS,	/* dump -> NAME, VALUE, HELP per counter */
-	SLUICE_CMD_PARAM_GET,	/* NAME -> one; dump -> all: NAME, VALUE|STRING, MIN, MAX, DEFAULT, UNIT, HELP, SOURCE, SYSCTL */
+	/*
+	 * NAME -> one; dump -> all: NAME, VALUE|STRING, MIN, MAX, DEFAULT, UNIT, HELP,
+	 * SOURCE, SYSCTL. A dump leaves the STRING of a secret out; by NAME it takes
+	 * CAP_NET_ADMIN in the namespace.
+	 */
+	SLUICE_CMD_PARAM_GET,
 	SLUICE_CMD_PARAM_SET,	/* NAME, VALUE|STRING; CAP_NET_ADMIN in the namespace */
 	SLUICE_CMD_CC_LIST,	/* dump -> NAME, DEFAULT flag */
 	SLUICE_CMD_CONN_SET,	/* ID, any of CC, SNDBUF, RCVBUF; CAP_NET_ADMIN */

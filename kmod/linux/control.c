@@ -17,6 +17,7 @@
 #include "text_params.h"
 
 #define NAME_MAX_LENGTH 64
+#define TEXT_MAX_LENGTH 255	/* more than any value has: its parameter says what it wants */
 
 static struct genl_family control_family;
 
@@ -27,7 +28,7 @@ static const struct nla_policy name_policy[SLUICE_A_MAX + 1] = {
 static const struct nla_policy set_policy[SLUICE_A_MAX + 1] = {
 	[SLUICE_A_NAME] = { .type = NLA_NUL_STRING, .len = NAME_MAX_LENGTH },
 	[SLUICE_A_VALUE] = { .type = NLA_U64 },
-	[SLUICE_A_STRING] = { .type = NLA_NUL_STRING, .len = SLUICE_TEXT_PARAM_MAX - 1 },
+	[SLUICE_A_STRING] = { .type = NLA_NUL_STRING, .len = TEXT_MAX_LENGTH },
 };
 
 static const struct nla_policy connection_policy[SLUICE_A_MAX + 1] = {
@@ -140,28 +141,39 @@ static int dump_counters(struct sk_buff *skb, struct netlink_callback *cb)
 
 /* ---- parameters -------------------------------------------------------------- */
 
-static int fill_text_param(struct sk_buff *skb, struct sluice_net *sn,
-			   const struct sluice_text_param *p)
+static int put_text(struct sk_buff *skb, struct sluice_net *sn,
+		    const struct sluice_text_param *p)
 {
 	char text[SLUICE_TEXT_PARAM_MAX];
+	int error;
 
 	p->read(sn, text);
+	error = nla_put_string(skb, SLUICE_A_STRING, text);
+	memzero_explicit(text, sizeof(text));
+	return error;
+}
+
+static int fill_text_param(struct sk_buff *skb, struct sluice_net *sn,
+			   const struct sluice_text_param *p, bool secrets)
+{
 	return nla_put_string(skb, SLUICE_A_NAME, p->name) ||
-	       nla_put_string(skb, SLUICE_A_STRING, text) ||
+	       ((!p->secret || secrets) && put_text(skb, sn, p)) ||
 	       nla_put_u8(skb, SLUICE_A_SOURCE, p->source(sn)) ||
 	       nla_put_string(skb, SLUICE_A_SYSCTL, p->sysctl) ||
 	       nla_put_string(skb, SLUICE_A_HELP, p->help);
 }
 
 /* The rows after the numbers are those of texts. */
-static int fill_param(struct sk_buff *skb, struct sluice_net *sn, long index)
+static const struct sluice_text_param *text_at(long index)
+{
+	return index < sluice_param_count ? NULL : &sluice_text_params[index - sluice_param_count];
+}
+
+static int fill_number(struct sk_buff *skb, struct sluice_net *sn, long index)
 {
 	const struct sluice_param *p = &sluice_params[index];
-	const char *sysctl;
+	const char *sysctl = sluice_param_sysctl(p);
 
-	if (index >= sluice_param_count)
-		return fill_text_param(skb, sn, &sluice_text_params[index - sluice_param_count]);
-	sysctl = sluice_param_sysctl(p);
 	return nla_put_string(skb, SLUICE_A_NAME, p->name) ||
 	       put_u64(skb, SLUICE_A_VALUE, sluice_param_read(sn, p)) ||
 	       put_u64(skb, SLUICE_A_MINIMUM, p->min) ||
@@ -173,10 +185,25 @@ static int fill_param(struct sk_buff *skb, struct sluice_net *sn, long index)
 	       nla_put_string(skb, SLUICE_A_HELP, p->help);
 }
 
+static int fill_param(struct sk_buff *skb, struct sluice_net *sn, long index)
+{
+	const struct sluice_text_param *text = text_at(index);
+
+	return text ? fill_text_param(skb, sn, text, true) : fill_number(skb, sn, index);
+}
+
+/* Among all the others, a secret is told by its row alone. */
+static int fill_listed_param(struct sk_buff *skb, struct sluice_net *sn, long index)
+{
+	const struct sluice_text_param *text = text_at(index);
+
+	return text ? fill_text_param(skb, sn, text, false) : fill_number(skb, sn, index);
+}
+
 static int dump_params(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	return dump(skb, cb, SLUICE_CMD_PARAM_GET,
-		    sluice_param_count + sluice_text_param_count, fill_param);
+		    sluice_param_count + sluice_text_param_count, fill_listed_param);
 }
 
 static const char *wanted_name(struct genl_info *info)
@@ -198,6 +225,12 @@ static const struct sluice_param *wanted_param(struct genl_info *info, const cha
 	return p;
 }
 
+/* As the file of tcp_fastopen_key is. */
+static bool may_read_secrets(const struct sk_buff *request, struct genl_info *info)
+{
+	return netlink_ns_capable(request, genl_info_net(info)->user_ns, CAP_NET_ADMIN);
+}
+
 static int get_param(struct sk_buff *skb, struct genl_info *info)
 {
 	const char *name = wanted_name(info);
@@ -207,6 +240,8 @@ static int get_param(struct sk_buff *skb, struct genl_info *info)
 	if (!name)
 		return -EINVAL;
 	text = sluice_text_param_find(name);
+	if (text && text->secret && !may_read_secrets(skb, info))
+		return -EPERM;
 	if (text)
 		return reply(info, SLUICE_CMD_PARAM_GET, fill_param,
 			     sluice_param_count + (text - sluice_text_params));

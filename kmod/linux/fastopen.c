@@ -7,7 +7,6 @@
  */
 #include <linux/slab.h>
 #include <net/ipv6.h>
-#include <net/tcp.h>
 #include <net/tcp_states.h>
 
 #include "compat.h"
@@ -63,30 +62,18 @@ int sluice_fastopen_get_keys(struct sock *sk,
 	return i * 8;
 }
 
-/* net.ipv4.tcp_fastopen_key, or when nobody ever set it a key of our own. */
-static bool namespace_key(const struct sock *sk, unsigned int which, siphash_key_t *key)
-{
-	const struct tcp_fastopen_context *context;
-	bool found;
-
-	rcu_read_lock();
-	context = rcu_dereference(sock_net(sk)->ipv4.tcp_fastopen_ctx);
-	found = which < (context ? context->num : 1);
-	if (found)
-		*key = context ? context->key[which] : sluice_sk_net(sk)->fastopen_key;
-	rcu_read_unlock();
-	return found;
-}
-
 static bool find_key(const struct sock *sk, unsigned int which, siphash_key_t *key)
 {
-	const struct sluice_fastopen_keys *own = sluice_sk(sk)->fastopen_keys;
+	const struct sluice_fastopen_keys *keys = sluice_sk(sk)->fastopen_keys;
+	struct sluice_fastopen_keys shared;
 
-	if (!own)
-		return namespace_key(sk, which, key);
-	if (which >= own->count)
+	if (!keys) {
+		sluice_fastopen_net_keys(sluice_sk_net(sk), &shared);
+		keys = &shared;
+	}
+	if (which >= keys->count)
 		return false;
-	*key = own->key[which];
+	*key = keys->key[which];
 	return true;
 }
 

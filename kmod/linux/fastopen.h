@@ -7,10 +7,10 @@
 #ifndef SLUICE_LINUX_FASTOPEN_H
 #define SLUICE_LINUX_FASTOPEN_H
 
-#include <linux/siphash.h>
 #include <linux/sockptr.h>
 
 #include "compat.h"
+#include "fastopen_key.h"
 #include "sock.h"
 
 /* Of net.ipv4.tcp_fastopen and the parameter `fastopen`. */
@@ -19,14 +19,6 @@ enum sluice_fastopen_bit {
 	SLUICE_FASTOPEN_SERVER = 2,
 	SLUICE_FASTOPEN_CLIENT_NO_COOKIE = 4,
 	SLUICE_FASTOPEN_EVERY_LISTENER = 0x400,
-};
-
-#define SLUICE_FASTOPEN_KEY_LENGTH 16
-#define SLUICE_FASTOPEN_KEYS 2		/* new cookies are made by the first */
-
-struct sluice_fastopen_keys {
-	siphash_key_t key[SLUICE_FASTOPEN_KEYS];
-	unsigned int count;
 };
 
 /* A MSG_FASTOPEN that is under way: what goes with the SYN is taken from `msg`. */

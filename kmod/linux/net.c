@@ -2,7 +2,6 @@
 /* Namespaces: defaults, counters, limits. */
 #include <linux/jiffies.h>
 #include <linux/module.h>
-#include <linux/random.h>
 
 #include "cc_registry.h"
 #include "fastopen_cache.h"
@@ -24,7 +23,7 @@ static int __net_init net_enter(struct net *net)
 	sn->net = net;
 	sluice_tuning_init(sn);
 	sn->challenge_since = jiffies;
-	get_random_bytes(&sn->fastopen_key, sizeof(sn->fastopen_key));
+	sluice_fastopen_key_init(sn);
 	return 0;
 }
 

@@ -9,12 +9,12 @@
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
 #include <linux/percpu.h>
-#include <linux/siphash.h>
 #include <linux/spinlock.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 
 #include "cc.h"
+#include "fastopen_key.h"
 #include "host.h"
 
 struct sluice_counters {
@@ -37,7 +37,7 @@ struct sluice_net {
 	unsigned long challenge_since;	/* jiffies; begin of the second that is counted */
 	atomic_t challenges;		/* challenge ACKs in it (RFC 5961 section 7) */
 	u32 port_range;			/* port_range.c; 0: the sysctl's */
-	siphash_key_t fastopen_key;	/* for cookies, while tcp_fastopen_key is not set */
+	struct sluice_fastopen_secrets fastopen;	/* fastopen_key.c */
 	sluice_usec fastopen_lost_at;	/* fastopen_cache.c: a SYN with data seemed to vanish, */
 	atomic_t fastopen_losses;	/* so often since one was last taken */
 	bool real_tcp_hooked;		/* real_tcp.c */

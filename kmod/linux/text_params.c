@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The parameters that are texts: the algorithm of new connections, the limits
- * of memory, the ports to choose from.
+ * of memory, the ports to choose from, the keys of TCP Fast Open.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -9,6 +9,7 @@
 #include <net/net_namespace.h>
 
 #include "cc_registry.h"
+#include "fastopen_key.h"
 #include "memory.h"
 #include "port_range.h"
 #include "text_params.h"
@@ -16,6 +17,7 @@
 static_assert(SLUICE_MEMORY_TEXT <= SLUICE_TEXT_PARAM_MAX);
 static_assert(SLUICE_CC_NAME_MAX <= SLUICE_TEXT_PARAM_MAX);
 static_assert(SLUICE_PORT_RANGE_TEXT <= SLUICE_TEXT_PARAM_MAX);
+static_assert(SLUICE_FASTOPEN_KEY_TEXT <= SLUICE_TEXT_PARAM_MAX);
 
 /* ---- congestion_control ---------------------------------------------------------- */
 
@@ -106,6 +108,30 @@ static int range_reset(struct sluice_net *sn, const char **why)
 	return 0;
 }
 
+/* ---- fastopen_key ---------------------------------------------------------------- */
+
+static enum sluice_source key_source(const struct sluice_net *sn)
+{
+	return sluice_fastopen_key_source(sn);
+}
+
+static void key_read(struct sluice_net *sn, char text[SLUICE_TEXT_PARAM_MAX])
+{
+	sluice_fastopen_key_print(sn, text);
+}
+
+static int key_write(struct sluice_net *sn, const char *text, const char **why)
+{
+	*why = "a key of four hexadecimal numbers is wanted, 1-2-3-4, or two with a comma between";
+	return sluice_fastopen_key_set(sn, text);
+}
+
+static int key_reset(struct sluice_net *sn, const char **why)
+{
+	sluice_fastopen_key_follow(sn);
+	return 0;
+}
+
 /* ---- all of them --------------------------------------------------------------------- */
 
 const struct sluice_text_param sluice_text_params[] = {
@@ -125,6 +151,12 @@ const struct sluice_text_param sluice_text_params[] = {
 		.help = "ports that bind() and connect() choose from",
 		.source = range_source, .read = range_read, .write = range_write,
 		.reset = range_reset,
+	}, {
+		.name = "fastopen_key",
+		.sysctl = "net.ipv4.tcp_fastopen_key",
+		.help = "secret that cookies are made by, and an older one that still counts (RFC 7413)",
+		.secret = true,
+		.source = key_source, .read = key_read, .write = key_write, .reset = key_reset,
 	},
 };
 

@@ -8,12 +8,13 @@
 #include "net.h"
 #include "sluice.h"
 
-#define SLUICE_TEXT_PARAM_MAX 64	/* bytes of a value, its end included */
+#define SLUICE_TEXT_PARAM_MAX 80	/* bytes of a value, its end included */
 
 struct sluice_text_param {
 	const char *name;
 	const char *sysctl;	/* that it follows while nobody sets it */
 	const char *help;
+	bool secret;		/* in no list, and read with CAP_NET_ADMIN in the namespace alone */
 	enum sluice_source (*source)(const struct sluice_net *sn);
 	void (*read)(struct sluice_net *sn, char text[SLUICE_TEXT_PARAM_MAX]);
 	/* 0, or a negative errno; then *why says so, in a string that lives on. */

@@ -11,6 +11,7 @@
 
 #include "cc_registry.h"
 #include "control.h"
+#include "fastopen_key.h"
 #include "fixture.h"
 #include "params.h"
 #include "sluice.h"
@@ -390,6 +391,46 @@ static void the_default_algorithm_is_a_parameter_too(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nla_get_u8(t->rows[SLUICE_A_SOURCE]), SLUICE_SOURCE_SYSCTL);
 }
 
+static void drop_key(void *unused)
+{
+	sluice_fastopen_key_follow(fixture_net());
+}
+
+static void a_secret_is_for_the_administrator(struct kunit *test)
+{
+	static const char key[] = "00000001-00000002-00000003-00000004";
+	struct talk *t = talk(test);
+	struct cred *weak = prepare_creds();
+	const struct cred *strong;
+
+	KUNIT_ASSERT_NOT_NULL(test, weak);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, drop_key, NULL), 0);
+	KUNIT_EXPECT_EQ(test, set_string(test, t, "fastopen_key", key), 0);
+	KUNIT_EXPECT_EQ(test, get(test, t, "fastopen_key"), 0);
+	KUNIT_EXPECT_STREQ(test, nla_data(t->rows[SLUICE_A_STRING]), key);
+	cap_lower(weak->cap_effective, CAP_NET_ADMIN);
+	strong = override_creds(weak);
+	KUNIT_EXPECT_EQ(test, get(test, t, "fastopen_key"), -EPERM);
+	KUNIT_EXPECT_EQ(test, t->messages, 0);
+	revert_creds(strong);
+	put_cred(weak);
+}
+
+/* The key is the last row. */
+static void a_secret_is_in_no_list(struct kunit *test)
+{
+	struct talk *t = talk(test);
+
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, drop_key, NULL), 0);
+	KUNIT_EXPECT_EQ(test, set_string(test, t, "fastopen_key", "1-2-3-4"), 0);
+	begin(test, t, SLUICE_CMD_PARAM_GET, NLM_F_DUMP);
+	KUNIT_EXPECT_EQ(test, ask(test, t), 0);
+	KUNIT_EXPECT_EQ(test, t->messages, sluice_param_count + sluice_text_param_count);
+	KUNIT_EXPECT_STREQ(test, nla_data(t->rows[SLUICE_A_NAME]), "fastopen_key");
+	KUNIT_EXPECT_NULL(test, t->rows[SLUICE_A_STRING]);
+	KUNIT_EXPECT_EQ(test, nla_get_u8(t->rows[SLUICE_A_SOURCE]), SLUICE_SOURCE_SET);
+}
+
 /* ---- live connections --------------------------------------------------------------- */
 
 static struct sluice_diag_id id_of(const struct socket *sock)
@@ -491,6 +532,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(what_no_command_knows_is_refused),
 	KUNIT_CASE(without_the_capability_nothing_can_be_set),
 	KUNIT_CASE(the_default_algorithm_is_a_parameter_too),
+	KUNIT_CASE(a_secret_is_for_the_administrator),
+	KUNIT_CASE(a_secret_is_in_no_list),
 	KUNIT_CASE(a_live_connection_changes_algorithm_and_buffers),
 	KUNIT_CASE(a_refused_change_leaves_the_connection_alone),
 	KUNIT_CASE(connections_that_are_not_there_are_not_found),

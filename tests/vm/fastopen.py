@@ -5,6 +5,7 @@
 # other's client.
 import contextlib
 import ctypes
+import json
 import os
 import select
 import socket
@@ -16,7 +17,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import rtnetlink  # noqa: E402
 from mix import BOTH_OURS, FROM_KERNEL4, FROM_KERNEL6, KERNEL4, MIXED, OURS4, TO_KERNEL4, TO_KERNEL6  # noqa: E402
-from network import Link, counter, inside, kernel_word, states, tune  # noqa: E402
+from network import Link, counter, inside, kernel_word, refused, sluice, states, tune  # noqa: E402
 from network import run as command  # noqa: E402
 from runner import TooLate, check, equal, run, test, until, within  # noqa: E402
 from segment import ACK, SYN, Wire, build  # noqa: E402
@@ -507,6 +508,36 @@ def key_of_the_namespace(t):
         check(fast_once(t, listener), "by the backup key")
         tune(NAMESPACE, tcp_fastopen_key="00000005-00000006-00000007-00000008")
         check(fast_once(t, listener))
+
+
+@test(SLUICE4, SLUICE6)
+def key_that_is_set_counts_for_the_namespaces(t):
+    a, b = "00000001-00000002-00000003-00000004", "0000000a-0000000b-0000000c-0000000d"
+
+    def told():
+        row = json.loads(sluice("get", "--json", "fastopen_key", namespace=NAMESPACE).stdout)["fastopen_key"]
+        return row["value"], row["from"]
+    with alone():
+        drawn = told()
+        equal(drawn[1], "default")
+        listener = fast_listener(t)
+        equal([fast_once(t, listener) for _ in range(2)], [False, True])
+        tune(NAMESPACE, tcp_fastopen_key=a)
+        equal(told(), (a, "sysctl"))
+        equal([fast_once(t, listener) for _ in range(2)], [False, True])
+        sluice("set", "fastopen_key", "-", namespace=NAMESPACE, input=b + "\n")
+        equal(told(), (b, "set"))
+        equal([fast_once(t, listener) for _ in range(2)], [False, True])
+        sluice("set", "fastopen_key", f"{a},{b}", namespace=NAMESPACE)
+        equal(told(), (f"{a},{b}", "set"))
+        check(fast_once(t, listener), "by the backup key")
+        for wrong in ("1-2-3", a + ",", "key", f"{a} {b}", f"{a},{b},{a}"):
+            check("a key of four hexadecimal numbers" in refused("set", "fastopen_key", wrong, namespace=NAMESPACE), wrong)
+        check("there is none" in refused("set", "fastopen_key", "-", namespace=NAMESPACE, input=""))
+        sluice("set", "fastopen_key", "default", namespace=NAMESPACE)
+        equal(told(), (a, "sysctl"))
+        check(fast_once(t, listener), "it was the sysctl's that made the newest")
+        equal(sluice("get", "--raw", "fastopen_key", namespace=NAMESPACE).stdout, a + "\n")
 
 
 @test(*ALL)

@@ -995,6 +995,17 @@ def refuse_everything(here, there):
 
 
 @test()
+def a_secret_is_shown_to_the_administrator_who_asks_for_it():
+    key = sluice("get", "--raw", "fastopen_key").stdout.strip()
+    check(len(key) >= 35, key)
+    equal(json.loads(sluice("get", "--json", "fastopen_key").stdout)["fastopen_key"]["value"], key)
+    for words in (), ("--raw",), ("--json",):
+        check(key not in sluice("get", *words).stdout, words)
+    equal(json.loads(sluice("get", "--json").stdout)["fastopen_key"]["value"], None)
+    check("(hidden)" in sluice("get").stdout)
+
+
+@test()
 def set_is_for_the_administrator():
     client, server = SLUICE4.pair()
     here, there = ends(SLUICE4, client, server)
@@ -1004,6 +1015,8 @@ def set_is_for_the_administrator():
         become_nobody()
         refuse_everything(here, there)
         equal(sluice("get", "--json").stdout, defaults)    # to look is for all
+        check("CAP_NET_ADMIN" in refused("get", "fastopen_key"))
+        check("CAP_NET_ADMIN" in refused("get", "--raw", "fastopen_key"))
         check(here in sluice("ss").stdout, "nobody sees nothing")
         sluice("stat")
     in_a_child(as_nobody)
@@ -1022,6 +1035,7 @@ def root_of_a_user_namespace_sets_its_own():
         enter_user_namespace()
         equal(os.getuid(), 0)
         refuse_everything(here, there)
+        check("CAP_NET_ADMIN" in refused("get", "fastopen_key"))
 
     def with_one():
         become_nobody()
@@ -1030,6 +1044,7 @@ def root_of_a_user_namespace_sets_its_own():
         for name, value in (("rto_min", "50000"), ("congestion_control", "reno")):
             sluice("set", name, value)
             equal(sluice("get", "-r", name).stdout, value + "\n")
+        check(len(sluice("get", "-r", "fastopen_key").stdout) == 36)
         for t in (SLUICE4, REAL6):
             mine = t.pair()
             equal(settings(mine[0])[0], "reno")

@@ -50,7 +50,8 @@ int sluice_get_version(struct sluice_control *control, uint16_t *family, char *v
 		       size_t size);
 
 struct sluice_row {
-	const char *name, *string, *unit, *help, *sysctl;	/* NULL when absent */
+	/* NULL when absent; in a list, a secret parameter has neither value nor string */
+	const char *name, *string, *unit, *help, *sysctl;
 	uint64_t value, min, max, standard;
 	bool has_value, is_default;
 	uint8_t source;			/* enum sluice_source, of a parameter */

@@ -31,6 +31,7 @@ void keep_row(const sluice_row* r, void* rows)
         .source = static_cast<sluice_source>(r->source),
         .is_number = r->has_value,
         .is_default = r->is_default,
+        .is_hidden = !r->has_value && !r->string,
     });
 }
 

@@ -19,6 +19,7 @@ struct Row {
     uint64_t value = 0, min = 0, max = 0, standard = 0;
     sluice_source source = SLUICE_SOURCE_DEFAULT; // of a parameter's value
     bool is_number = false, is_default = false;
+    bool is_hidden = false; // a secret parameter, in a list
 };
 
 class Control

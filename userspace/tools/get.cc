@@ -29,6 +29,8 @@ struct GetOptions {
 
 std::string value_text(const Row& row)
 {
+    if (row.is_hidden)
+        return "(hidden)";
     return row.is_number ? format_quantity(row.value, row.unit) : row.text;
 }
 
@@ -66,7 +68,8 @@ void show_json(const std::vector<Row>& rows)
             entry = {{"value", row.value}, {"default", row.standard}, {"min", row.min},
                      {"max", row.max},     {"unit", row.unit},        {"help", row.help}};
         else
-            entry = {{"value", row.text}, {"help", row.help}};
+            entry = {{"value", row.is_hidden ? nullptr : nlohmann::ordered_json(row.text)},
+                     {"help", row.help}};
         entry["from"] = source_text(row);
         if (!row.sysctl.empty())
             entry["sysctl"] = row.sysctl;

@@ -8,6 +8,7 @@
 #include "units.h"
 
 #include <climits>
+#include <iostream>
 #include <memory>
 #include <span>
 
@@ -17,9 +18,21 @@ namespace sluice
 namespace
 {
 
-void set_default(const std::string& name, const std::string& value)
+// "-": from standard input, as every user can read what commands are given.
+std::string value_of(const std::string& word)
+{
+    if (word != "-")
+        return word;
+    std::string line;
+    if (!std::getline(std::cin, line))
+        throw usage_error("'-' takes the value from standard input, and there is none");
+    return line;
+}
+
+void set_default(const std::string& name, const std::string& word)
 {
     Control control;
+    std::string value = value_of(word);
     if (value == "default")
         return control.reset(name);
     Row row = control.parameter(name);
@@ -83,6 +96,7 @@ void add_set(CLI::App& program)
                     "  sluice set LOCAL:PORT REMOTE:PORT [cc NAME] [sndbuf SIZE] [rcvbuf SIZE]\n\n"
                     "Names are those of 'sluice get', algorithms those of 'sluice cc'; 'default'\n"
                     "takes back what was set, and the sysctl, if there is one, counts again.\n"
+                    "A VALUE of '-' is read from standard input: for secrets.\n"
                     "Times take us, ms, s or min (1.5s), sizes K, M or G (1M is 1048576 bytes).\n"
                     "Needs CAP_NET_ADMIN in the network namespace.");
     command->add_option("words", *words, "What to set, and to what")->required();
