@@ -333,11 +333,11 @@ static int set_tcp(struct sock *sk, int name, sockptr_t value, unsigned int leng
 }
 
 /* As TCP's sockets, these don't join multicast groups. IP sees to what is too short. */
-static bool joins_group(int level, int name, unsigned int length)
+static bool joins_group(const struct sock *sk, int level, int name, unsigned int length)
 {
 	if (level == IPPROTO_IP)
 		return name == IP_ADD_MEMBERSHIP || name == IP_DROP_MEMBERSHIP;
-	return level == IPPROTO_IPV6 &&
+	return level == IPPROTO_IPV6 && sk->sk_family == AF_INET6 &&
 	       (name == IPV6_ADD_MEMBERSHIP || name == IPV6_DROP_MEMBERSHIP) &&
 	       length >= sizeof(struct ipv6_mreq);
 }
@@ -407,10 +407,11 @@ static void find_route_again(struct sock *sk)
 		sluice_route_check(sk);
 }
 
+/* Of a level that it doesn't have IP knows what to say, too. */
 static int set_ip(struct sock *sk, int level, int name, sockptr_t value, unsigned int length)
 {
-	int error = level == IPPROTO_IP ? ip_setsockopt(sk, level, name, value, length) :
-					  ipv6_setsockopt(sk, level, name, value, length);
+	int error = sk->sk_family == AF_INET ? ip_setsockopt(sk, level, name, value, length) :
+					       ipv6_setsockopt(sk, level, name, value, length);
 
 	if (error || !changes_headers(level, name))
 		return error;
@@ -435,6 +436,29 @@ static int set_ttl(struct sock *sk, sockptr_t value, unsigned int length)
 	return 0;
 }
 
+/* By filters segments can be cut: the kernel's TCP lets the administrator alone have one. */
+static int attach_filter(struct socket *sock, sockptr_t value, unsigned int length)
+{
+	int number;
+
+	if (length < sizeof(number))
+		return -EINVAL;
+	if (copy_from_sockptr(&number, value, sizeof(number)))
+		return -EFAULT;
+	if (!ns_capable(sock_net(sock->sk)->user_ns, CAP_NET_ADMIN))
+		return -EPERM;
+	return sock_setsockopt(sock, SOL_SOCKET, SO_ATTACH_FILTER, value, length);
+}
+
+static int set_socket(struct socket *sock, int name, sockptr_t value, unsigned int length)
+{
+	if (name == SO_ZEROCOPY)
+		return sluice_zerocopy_set(sock->sk, value, length);
+	if (name == SO_ATTACH_FILTER)
+		return attach_filter(sock, value, length);
+	return sock_setsockopt(sock, SOL_SOCKET, name, value, length);
+}
+
 int sluice_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
 		      unsigned int length)
 {
@@ -445,19 +469,14 @@ int sluice_setsockopt(struct socket *sock, int level, int name, sockptr_t value,
 		return set_tcp(sk, name, value, length);
 	}
 	if (level == SOL_SOCKET)
-		return name == SO_ZEROCOPY ? sluice_zerocopy_set(sk, value, length) :
-					     sock_setsockopt(sock, level, name, value, length);
-	if (joins_group(level, name, length))
+		return set_socket(sock, name, value, length);
+	if (joins_group(sk, level, name, length))
 		return refuse_group(level, value);
 	if (level == IPPROTO_IP && name == IP_TTL)
 		return set_ttl(sk, value, length);
-	if (level == IPPROTO_IP)
-		return set_ip(sk, level, name, value, length);
 	if (level == IPPROTO_IPV6 && name == IPV6_FLOWLABEL_MGR && sk->sk_family == AF_INET6)
 		return set_flow_label(sk, value, length);
-	if (level == IPPROTO_IPV6 && sk->sk_family == AF_INET6)
-		return set_ip(sk, level, name, value, length);
-	return -ENOPROTOOPT;
+	return set_ip(sk, level, name, value, length);
 }
 
 int sluice_set_rcvlowat(struct sock *sk, int value)
@@ -578,25 +597,22 @@ static int get_sluice(struct sock *sk, int name, char __user *value, int __user 
 	return give(value, length, &info, sizeof(info));
 }
 
-static int get_ip(struct sock *sk, int name, char __user *value, int __user *length)
+static int get_ip(struct sock *sk, int level, int name, char __user *value, int __user *length)
 {
+	bool inet6 = sk->sk_family == AF_INET6, real_tcp = sluice_is_real_tcp(sk);
 	int ttl;
 
-	if (name == SO_ORIGINAL_DST && sluice_is_real_tcp(sk))
+	if (real_tcp && level == IPPROTO_IP && name == SO_ORIGINAL_DST)
 		return sluice_original_dst_v4(sk, value, length);
-	if (name == IP_TTL && sluice_own_ttl(sk) < 0 &&
+	if (real_tcp && inet6 && level == IPPROTO_IPV6 && name == IP6T_SO_ORIGINAL_DST)
+		return sluice_original_dst_v6(sk, value, length);
+	if (level == IPPROTO_IP && name == IP_TTL && sluice_own_ttl(sk) < 0 &&
 	    sluice_tuning_is_set(sluice_sk_net(sk), SLUICE_PARAM_ip_default_ttl)) {
 		ttl = READ_ONCE(sluice_sk_net(sk)->config.ip_default_ttl);
 		return give(value, length, &ttl, sizeof(ttl));
 	}
-	return ip_getsockopt(sk, IPPROTO_IP, name, value, length);
-}
-
-static int get_ipv6(struct sock *sk, int name, char __user *value, int __user *length)
-{
-	if (name == IP6T_SO_ORIGINAL_DST && sluice_is_real_tcp(sk))
-		return sluice_original_dst_v6(sk, value, length);
-	return ipv6_getsockopt(sk, IPPROTO_IPV6, name, value, length);
+	return inet6 ? ipv6_getsockopt(sk, level, name, value, length) :
+		       ip_getsockopt(sk, level, name, value, length);
 }
 
 int sluice_getsockopt(struct socket *sock, int level, int name, char __user *value,
@@ -610,9 +626,5 @@ int sluice_getsockopt(struct socket *sock, int level, int name, char __user *val
 	}
 	if (level == SOL_SLUICE)
 		return get_sluice(sk, name, value, length);
-	if (level == IPPROTO_IP)
-		return get_ip(sk, name, value, length);
-	if (level == IPPROTO_IPV6 && sk->sk_family == AF_INET6)
-		return get_ipv6(sk, name, value, length);
-	return -ENOPROTOOPT;
+	return get_ip(sk, level, name, value, length);
 }
