@@ -11,6 +11,9 @@ namespace sluice
 
 Chrono::Kind Connection::occupation() const
 {
+    bool only_syn = snd.una == snd.iss && snd.nxt == snd.iss + 1;
+    if (only_syn) // of the application's nothing is under way
+        return Chrono::Idle;
     if (outstanding() == 0 && (unsent() == 0 || !can_send_data()))
         return Chrono::Idle;
     if (unsent() == 0)

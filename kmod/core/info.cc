@@ -3,6 +3,7 @@
 #include "connection.h"
 
 #include "sluice.h"
+#include "wire.h"
 
 namespace sluice
 {
@@ -35,7 +36,8 @@ void describe_windows(const Connection& n, sluice_info& i)
 {
     i.snd_mss = n.snd.mss;
     i.rcv_mss = n.rcv.mss;
-    i.advmss = n.rcv.advertise_mss;
+    // As TCP tells it, less than the option says by what timestamps take.
+    i.advmss = n.rcv.advertise_mss - (n.ts.on && n.synchronized() ? TIMESTAMPS_ALIGNED : 0);
     i.pmtu = n.snd.max_payload;
     i.cwnd = n.cc.cwnd;
     i.ssthresh = n.cc.ssthresh == SLUICE_SSTHRESH_INFINITE ? ~0u : n.cc.ssthresh;

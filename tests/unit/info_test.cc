@@ -30,6 +30,18 @@ Test(info, time_with_something_to_send_is_busy)
     cr_assert_eq(peer.socket->info().sndbuf_limited, 0);
 }
 
+Test(info, time_of_the_handshake_is_idle)
+{
+    Scripted client;
+    client.rtt = 40 * ms;
+    client.open_active();
+    cr_assert_eq(client.socket->info().state, SLUICE_ESTABLISHED);
+    cr_assert_eq(client.socket->info().busy_time, 0);
+    client.socket->write(pattern(100));
+    client.run(10 * ms);
+    cr_assert_eq(client.socket->info().busy_time, 10 * ms);
+}
+
 Test(info, time_before_a_shut_window_is_its)
 {
     Scripted peer;
