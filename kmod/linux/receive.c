@@ -23,6 +23,7 @@
 #include "time_wait.h"
 #include "transmit.h"
 #include "tuning.h"
+#include "tx_stamps.h"
 
 #define TCP_HEADER 20
 
@@ -91,12 +92,17 @@ static bool parse(struct sk_buff *skb, const struct sluice_net *sn, struct sluic
 
 /* ---- connections ---------------------------------------------------------- */
 
+static u8 hop_limit_of(const struct sk_buff *skb)
+{
+	return skb->protocol == htons(ETH_P_IP) ? ip_hdr(skb)->ttl : ipv6_hdr(skb)->hop_limit;
+}
+
 /* RFC 5082 */
 static bool came_too_far(const struct sock *sk, const struct sk_buff *skb)
 {
 	if (skb->protocol == htons(ETH_P_IP))
-		return ip_hdr(skb)->ttl < READ_ONCE(inet_sk(sk)->min_ttl);
-	return ipv6_hdr(skb)->hop_limit < READ_ONCE(inet6_sk(sk)->min_hopcount);
+		return hop_limit_of(skb) < READ_ONCE(inet_sk(sk)->min_ttl);
+	return hop_limit_of(skb) < READ_ONCE(inet6_sk(sk)->min_hopcount);
 }
 
 /*
@@ -120,6 +126,8 @@ static bool pass_filter(struct sock *sk, struct sluice_segment *seg)
 
 static void to_core(struct sock *sk, struct sluice_segment *seg)
 {
+	if (unlikely(sluice_sk(sk)->tx_stamps))
+		sluice_tx_stamps_heard(sluice_sk(sk), hop_limit_of(seg->payload));
 	if (unlikely(sluice_pktoptions_wanted(sk)))
 		sluice_pktoptions_segment(sk, seg);
 	else

@@ -52,6 +52,16 @@ static void write_space(struct sock *sk)
 	rcu_read_unlock();
 }
 
+/* The kernel's, as every new socket has it. */
+static void (*default_error_report)(struct sock *sk);
+
+static void error_report(struct sock *sk)
+{
+	if (unlikely(READ_ONCE(sluice_sk(sk)->tx_stamps)))
+		sluice_tx_stamps_reported(sk);
+	READ_ONCE(default_error_report)(sk);
+}
+
 void sluice_sock_init_parts(struct sluice_sock *s)
 {
 	s->flow.kind = SLUICE_FLOW_CONN;
@@ -91,6 +101,8 @@ int sluice_sock_init(struct sock *sk)
 	}
 	sk->sk_destruct = destruct;
 	sk->sk_write_space = write_space;
+	WRITE_ONCE(default_error_report, sk->sk_error_report);
+	sk->sk_error_report = error_report;
 	sluice_tuning_refresh(sn);
 	sk->sk_sndbuf = READ_ONCE(sn->config.wmem_default);
 	sk->sk_rcvbuf = READ_ONCE(sn->config.rmem_default);

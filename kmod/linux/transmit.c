@@ -132,8 +132,10 @@ static int send_part(struct sluice_sock *s, const struct sluice_transmission *t,
 	if (unlikely(length < t->length))
 		adapt_header(tcp_hdr(skb), done, done + length == t->length);
 	segment_by(skb, sk, length, t->mss);
-	if (unlikely(s->tx_stamps) && length)
+	if (unlikely(s->tx_stamps) && length) {
 		sluice_tx_stamps_apply(s, skb, position, length);
+		sluice_tx_stamps_describe(s, t, done + length);
+	}
 	own(skb, sk);
 	/* A statement of its own: net_xmit_eval() evaluates its argument twice. */
 	error = s->v4_wire ? send_v4(sk, skb, t->ecn) : send_v6(sk, skb, t->ecn);

@@ -17,6 +17,7 @@
 #include <net/sock.h>
 
 #include "tx_stamps.h"
+#include "tx_stats.h"
 
 struct mark {
 	struct rb_node node;
@@ -24,12 +25,17 @@ struct mark {
 	u16 span;		/* so many bytes, up to it, it stands for; U16_MAX: or more */
 	u8 flags;		/* SKBTX_* */
 	bool acked;		/* its acknowledgment is to be told, too */
+	u64 departure;		/* of the last packet that carried it, for its statistics */
 };
 
 struct sluice_tx_stamps {
 	struct rb_root marks;	/* by position */
 	u32 counted_from;	/* position at which SOF_TIMESTAMPING_OPT_ID begins */
 	u32 first;		/* sequence number of position 0 */
+	u64 departure;		/* of the last packet */
+	u8 hop_limit;		/* of the last segment that came */
+	/* Guarded by the error queue's lock, as is its end; NULL: nobody asked. */
+	struct sk_buff *stats;
 };
 
 static struct sluice_tx_stamps *stamps_of(struct sluice_sock *s)
@@ -44,6 +50,89 @@ static struct sluice_tx_stamps *stamps_of(struct sluice_sock *s)
 	stamps->marks = RB_ROOT;
 	WRITE_ONCE(s->tx_stamps, stamps);
 	return stamps;
+}
+
+/* ---- statistics --------------------------------------------------------------- */
+
+static void create_stats(struct sock *sk, struct sluice_tx_stamps *stamps)
+{
+	unsigned long flags;
+	struct sk_buff *room;
+
+	if (stamps->stats || !sluice_tx_stats_wanted(sk))
+		return;
+	room = sluice_tx_stats_alloc(sk->sk_allocation | __GFP_NOWARN);
+	spin_lock_irqsave(&sk->sk_error_queue.lock, flags);
+	stamps->stats = room;
+	spin_unlock_irqrestore(&sk->sk_error_queue.lock, flags);
+}
+
+static void write_stats(struct sock *sk, struct sluice_tx_stamps *stamps,
+			const struct sluice_tx_stats *stats)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&sk->sk_error_queue.lock, flags);
+	sluice_tx_stats_write(stamps->stats, stats);
+	spin_unlock_irqrestore(&sk->sk_error_queue.lock, flags);
+}
+
+void sluice_tx_stamps_describe(struct sluice_sock *s, const struct sluice_transmission *t,
+			       u32 length)
+{
+	struct sluice_tx_stamps *stamps = s->tx_stamps;
+	u32 segments = DIV_ROUND_UP(length, t->mss);
+	struct sluice_tx_stats stats;
+
+	if (!stamps->stats)
+		return;
+	sluice_tx_stats_collect(&s->inet.sk, &stats);
+	stats.departure = stamps->departure;
+	stats.info.tcpi_data_segs_out += segments;
+	stats.info.tcpi_bytes_sent += length;
+	if (t->retransmission) {
+		stats.info.tcpi_total_retrans += segments;
+		stats.info.tcpi_bytes_retrans += length;
+	}
+	write_stats(&s->inet.sk, stamps, &stats);
+}
+
+static void describe_acked(struct sock *sk, struct sluice_tx_stamps *stamps,
+			   const struct mark *mark)
+{
+	struct sluice_tx_stats stats;
+
+	if (!stamps->stats)
+		return;
+	sluice_tx_stats_collect(sk, &stats);
+	stats.departure = mark->departure;
+	stats.acked = true;
+	stats.hop_limit = stamps->hop_limit;
+	write_stats(sk, stamps, &stats);
+}
+
+void sluice_tx_stamps_heard(struct sluice_sock *s, u8 hop_limit)
+{
+	s->tx_stamps->hop_limit = hop_limit;
+}
+
+/* The newest reports are those that have none yet. */
+void sluice_tx_stamps_reported(struct sock *sk)
+{
+	const struct sluice_tx_stamps *stamps;
+	unsigned long flags;
+	struct sk_buff *skb;
+
+	if (!sluice_tx_stats_wanted(sk))
+		return;
+	spin_lock_irqsave(&sk->sk_error_queue.lock, flags);
+	stamps = READ_ONCE(sluice_sk(sk)->tx_stamps);
+	skb_queue_reverse_walk(&sk->sk_error_queue, skb) {
+		if (!stamps || !stamps->stats || !sluice_tx_stats_missing(skb))
+			break;
+		sluice_tx_stats_attach(skb, stamps->stats);
+	}
+	spin_unlock_irqrestore(&sk->sk_error_queue.lock, flags);
 }
 
 /* ---- marks ------------------------------------------------------------------ */
@@ -115,6 +204,7 @@ void sluice_tx_stamps_mark(struct sock *sk, u32 tsflags, u32 begin, u32 end, u32
 	mark->span = min_t(u32, mark->span + (end - 1 - mark->position), U16_MAX);
 	mark->position = end - 1;
 	mark->acked |= !!(tsflags & SOF_TIMESTAMPING_TX_ACK);
+	create_stats(sk, stamps);
 	__sock_tx_timestamp(tsflags, &mark->flags);
 }
 
@@ -138,10 +228,14 @@ static struct mark *find_before(const struct sluice_tx_stamps *stamps, u32 posit
 void sluice_tx_stamps_apply(struct sluice_sock *s, struct sk_buff *skb, u32 position, u32 length)
 {
 	struct sluice_tx_stamps *stamps = s->tx_stamps;
-	const struct mark *mark = find_before(stamps, position + length);
+	struct mark *mark = find_before(stamps, position + length), *each;
 
 	if (!mark || mark->position - position >= length)
 		return;
+	stamps->departure = ktime_get_ns();
+	for (each = mark; each && each->position - position < length;
+	     each = mark_of(rb_prev(&each->node)))
+		each->departure = stamps->departure;
 	WRITE_ONCE(stamps->first, ntohl(tcp_hdr(skb)->seq) - position);
 	skb_shinfo(skb)->tx_flags |= mark->flags;
 	skb_shinfo(skb)->tskey = stamps->first + mark->position;
@@ -167,8 +261,10 @@ void sluice_tx_stamps_acked(struct sluice_sock *s)
 	while ((mark = mark_of(rb_first(&stamps->marks)))) {
 		if ((s32)(mark->position - s->out.base) >= 0)
 			return;
-		if (mark->acked)
+		if (mark->acked) {
+			describe_acked(&s->inet.sk, stamps, mark);
 			tell_acked(&s->inet.sk, stamps->first + mark->position);
+		}
 		rb_erase(&mark->node, &stamps->marks);
 		free_mark(&s->inet.sk, mark);
 	}
@@ -176,14 +272,20 @@ void sluice_tx_stamps_acked(struct sluice_sock *s)
 
 void sluice_tx_stamps_purge(struct sluice_sock *s)
 {
+	struct sluice_tx_stamps *stamps = s->tx_stamps;
+	struct sock *sk = &s->inet.sk;
 	struct mark *mark, *next;
+	unsigned long flags;
 
-	if (!s->tx_stamps)
+	if (!stamps)
 		return;
-	rbtree_postorder_for_each_entry_safe(mark, next, &s->tx_stamps->marks, node)
-		free_mark(&s->inet.sk, mark);
-	kfree(s->tx_stamps);
-	s->tx_stamps = NULL;
+	spin_lock_irqsave(&sk->sk_error_queue.lock, flags);
+	WRITE_ONCE(s->tx_stamps, NULL);
+	spin_unlock_irqrestore(&sk->sk_error_queue.lock, flags);
+	rbtree_postorder_for_each_entry_safe(mark, next, &stamps->marks, node)
+		free_mark(sk, mark);
+	kfree_skb(stamps->stats);
+	kfree(stamps);
 }
 
 /* ---- reports ---------------------------------------------------------------- */
@@ -247,6 +349,7 @@ int sluice_tx_stamps_recv(struct sock *sk, struct msghdr *msg, size_t size)
 	bool has_address;
 
 	lock_sock(sk);
+	sluice_tx_stamps_reported(sk);	/* who polls may be sooner than the kernel's word */
 	count_places(sk, 1);
 	has_address = next_is_of_icmp(sk);
 	result = inet_recv_error(sk, msg, size, &length);

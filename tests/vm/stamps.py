@@ -14,7 +14,9 @@ from error_queue import take  # noqa: E402
 from mix import KERNEL4, KERNEL6, OURS4, OURS6  # noqa: E402
 from network import Link  # noqa: E402
 from network import run as command  # noqa: E402
+from network import kernel_word  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
+from tcp_info import tcp_info  # noqa: E402
 from traffic import V4, V6, abort, joined  # noqa: E402
 from transport import INET, INET6, REAL4, REAL6, SLUICE4, SLUICE6, TCP4, TCP6, error_of  # noqa: E402
 
@@ -24,6 +26,17 @@ SO_TIMESTAMPING = 37
 SENT, SOFTWARE, PLACE, QUEUED, ACKED, ALONE = 2, 16, 128, 256, 512, 2048    # SOF_TIMESTAMPING_*
 SND, SCHED, ACK = 0, 1, 2    # SCM_TSTAMP_*
 ENOMSG, ORIGIN = 42, 4    # of each report
+STATISTICS, SCM_STATISTICS = 4096, 54    # SOF_TIMESTAMPING_OPT_STATS, SCM_TIMESTAMPING_OPT_STATS
+U8, U16, U32, U64 = "=B", "=H", "=I", "=Q"
+ATTRIBUTES = {1: ("busy", U64), 2: ("rwnd_limited", U64), 3: ("sndbuf_limited", U64), 4: ("data_segs_out", U64),
+              5: ("total_retrans", U64), 6: ("pacing_rate", U64), 7: ("delivery_rate", U64), 8: ("snd_cwnd", U32),
+              9: ("reordering", U32), 10: ("min_rtt", U32), 11: ("recur_retrans", U8),
+              12: ("delivery_rate_app_lmt", U8), 13: ("sndq_size", U32), 14: ("ca_state", U8),
+              15: ("snd_ssthresh", U32), 16: ("delivered", U32), 17: ("delivered_ce", U32), 18: ("bytes_sent", U64),
+              19: ("bytes_retrans", U64), 20: ("dsack_dups", U32), 21: ("reord_seen", U32), 22: ("srtt", U32),
+              23: ("timeout_rehash", U16), 24: ("bytes_notsent", U32), 25: ("edt", U64), 26: ("ttl", U8),
+              27: ("rehash", U32)}    # TCP_NLA_*
+TOLD = {name for name, _ in ATTRIBUTES.values()} - ({"rehash"} if kernel_word() == "6.1" else set())
 
 
 def ask(sock, flags):
@@ -175,6 +188,114 @@ def unread_reports_go_with_the_socket(t):
         client.close()
         server.close()
 
+
+# ---- statistics ------------------------------------------------------------------------
+
+def attributes(raw):
+    """Netlink attributes by name."""
+    found, where = {}, 0
+    while where < len(raw):
+        size, number = struct.unpack_from("=HH", raw, where)
+        if number:    # 0 pads, where the machine wants that
+            name, form = ATTRIBUTES[number]
+            equal(size, 4 + struct.calcsize(form), f"size of {name}")
+            found[name], = struct.unpack_from(form, raw, where + 4)
+        where += -(-size // 4) * 4
+    return found
+
+
+def statistics(sock, *wanted):
+    """Of the first report of each wanted (kind, place)."""
+    got = {}
+
+    def all_there():
+        while select.select([], [], [sock], 0) and (one := next_statistics(sock)):
+            got.setdefault(one[0], one[1])
+        return set(wanted) <= set(got)
+    until(all_there, text=lambda: f"of {wanted}: {got}")
+    return [got[key] for key in wanted]
+
+
+def next_statistics(sock):
+    try:
+        data, control, _, _ = take(sock)
+    except BlockingIOError:
+        return None
+    raw, = [value for level, name, value in control if (level, name) == (socket.SOL_SOCKET, SCM_STATISTICS)]
+    equal(data, raw, "the report's bytes")
+    key, = [struct.unpack_from("=II", value, 8) for level, name, value in control if (level, name) in ((0, 11), (41, 25))]
+    return key, attributes(raw)
+
+
+@test(*ALL)
+def statistics_come_with_it(t):
+    client, server = t.pair()
+    equal(error_of(ask, client, SENT | SOFTWARE | STATISTICS), "EINVAL", "the packet, too")
+    ask(client, QUEUED | SENT | ACKED | SOFTWARE | PLACE | ALONE | STATISTICS)
+    begin, sent = time.monotonic_ns(), 0
+    for size in 1000, 30000:
+        carry(client, server, bytes(size))
+        carry(server, client, b"an acknowledgment, too")
+        sent += size
+        queued, gone, acked = statistics(client, (SCHED, sent - 1), (SND, sent - 1), (ACK, sent - 1))
+        end, info = time.monotonic_ns(), tcp_info(client)
+        equal((set(queued), set(gone), set(acked)), (TOLD - {"ttl"}, TOLD - {"ttl"}, TOLD))
+        equal(acked["ttl"], 64)
+        for which, was in ("queued", queued), ("gone", gone), ("acked", acked):
+            for name, value in (("bytes_sent", sent), ("data_segs_out", info["data_segs_out"]), ("bytes_notsent", None),
+                                ("total_retrans", 0), ("bytes_retrans", 0), ("recur_retrans", 0), ("ca_state", 0),
+                                ("delivered_ce", 0), ("dsack_dups", 0), ("reord_seen", 0), ("timeout_rehash", 0),
+                                ("rwnd_limited", 0), ("sndbuf_limited", 0), ("snd_ssthresh", 0x7fffffff),
+                                ("reordering", 3)):
+                if value is not None:
+                    equal(was[name], value, f"{name} when {which}")
+            check(begin < was["edt"] < end, f"{begin} < {was['edt']} < {end}")
+            check(was["snd_cwnd"] >= 10 and was["pacing_rate"] > 10000, was)
+            check(was["busy"] <= (end - begin) / 1000 and 0 < was["srtt"] < 1e7 and 0 < was["min_rtt"] < 1e7, was)
+        check(gone["sndq_size"] >= size and gone["bytes_notsent"] >= gone["sndq_size"] - sent, gone)
+        equal((acked["sndq_size"], acked["bytes_notsent"]), (0, 0))
+        check(gone["delivered"] <= acked["delivered"] <= info["delivered"], (gone["delivered"], acked["delivered"]))
+        check(acked["edt"] - begin < end - begin)
+    check(acked["delivery_rate"] > 1000, acked)
+
+
+@test(*ALL)
+def without_being_asked_no_statistics_come(t):
+    client, server = t.pair()
+    ask(client, SENT | ACKED | SOFTWARE | PLACE | ALONE)
+    carry(client, server, bytes(1000))
+    until(lambda: select.select([], [], [client], 0)[2] or True)
+    for one in reports(client, (SND, 999), (ACK, 999)):
+        equal(one[3], b"")
+
+
+@test(*FAR)
+def statistics_tell_of_loss(t):
+    with Link() as link:
+        client, server = joined(t)
+        ask(client, QUEUED | ACKED | SOFTWARE | PLACE | ALONE | STATISTICS)
+        carry(client, server, bytes(1000))
+        before, = statistics(client, (ACK, 999))
+        equal((before["total_retrans"], before["recur_retrans"]), (0, 0))
+        link.netem("loss", "100%", leaving=(Link.NEAR,))
+        client.sendall(bytes(500))
+        until(lambda: tcp_info(client)["retransmits"] >= 2)
+        while (again := next_statistics(client)[1])["total_retrans"] < 3:    # each time it goes there is one
+            equal((again["sndq_size"], again["bytes_sent"]), (500, 1500 + again["bytes_retrans"]))
+        check(again["recur_retrans"] >= 1 and again["ca_state"] == 4, again)
+        link.netem("loss", "0%", leaving=(Link.NEAR,))
+        equal(server.recv(500, socket.MSG_WAITALL), bytes(500))
+        after, = statistics(client, (ACK, 1499))
+        info = tcp_info(client)
+        check(after["total_retrans"] >= 3, after)
+        equal({name: after[name] for name in ("total_retrans", "bytes_retrans", "bytes_sent", "data_segs_out")},
+              {name: info[name] for name in ("total_retrans", "bytes_retrans", "bytes_sent", "data_segs_out")})
+        equal(after["bytes_sent"], 1500 + after["bytes_retrans"])
+        check(after["busy"] >= 400000 and after["recur_retrans"] == 0 and after["snd_ssthresh"] < 1000, after)
+        abort(client, server)
+
+
+# ---- over a link -------------------------------------------------------------------------
 
 @test(*FAR)
 def the_right_segment_has_the_mark(t):
