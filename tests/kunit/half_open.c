@@ -22,6 +22,7 @@ struct table {
 	struct socket *sock;
 	struct sock *sk;
 	u16 port;
+	unsigned int failing;		/* which allocation is to fail that a segment brings; 0: none */
 };
 
 static bool lose_all(struct fixture_wire *wire, const struct sk_buff *skb,
@@ -65,15 +66,33 @@ static struct sluice_flow_key key_of(struct kunit *test, const struct table *t, 
 	};
 }
 
+#ifdef CONFIG_FAULT_INJECTION
+static const bool allocations_can_fail = true;
+
+/* The nth one of this task from now. */
+static void fail_allocation(unsigned int nth)
+{
+	WRITE_ONCE(current->fail_nth, nth);
+}
+#else
+static const bool allocations_can_fail;
+
+static void fail_allocation(unsigned int nth)
+{
+}
+#endif
+
 static void take_lock(struct table *t)
 {
 	lock_sock(t->sk);
 	local_bh_disable();
 	rcu_read_lock();
+	fail_allocation(t->failing);
 }
 
 static void leave_lock(struct table *t)
 {
+	fail_allocation(0);
 	rcu_read_unlock();
 	local_bh_enable();
 	release_sock(t->sk);
@@ -183,6 +202,26 @@ static void syns_beyond_the_limit_are_dropped_and_counted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fixture_count(SLUICE_CNT_half_open_overflows) - before, 9);
 	KUNIT_EXPECT_TRUE(test, is_half_open(test, t, FIRST_PEER + 15));
 	KUNIT_EXPECT_FALSE(test, is_half_open(test, t, FIRST_PEER + 16));
+}
+
+static void without_memory_a_syn_is_dropped_and_counted(struct kunit *test)
+{
+	struct table *t = listener(test, 10);
+	u64 before = fixture_count(SLUICE_CNT_accept_no_memory);
+	int held = references(t);
+
+	if (!allocations_can_fail)
+		kunit_skip(test, "this kernel doesn't let allocations fail");
+	t->failing = 1;
+	send_syn(test, t, FIRST_PEER);
+	KUNIT_EXPECT_EQ(test, fixture_count(SLUICE_CNT_accept_no_memory) - before, 1);
+	KUNIT_EXPECT_EQ(test, count(t), 0);
+	KUNIT_EXPECT_EQ(test, references(t), held);
+	KUNIT_EXPECT_EQ(test, atomic_read(&t->syn_acks), 0);
+	t->failing = 0;
+	send_syn(test, t, FIRST_PEER);
+	KUNIT_EXPECT_EQ(test, count(t), 1);
+	KUNIT_EXPECT_EQ(test, fixture_count(SLUICE_CNT_accept_no_memory) - before, 1);
 }
 
 static void syns_beyond_the_backlog_are_dropped_and_counted(struct kunit *test)
@@ -563,6 +602,7 @@ static void icmp_ends_what_cannot_arrive(struct kunit *test)
 
 static struct kunit_case cases[] = {
 	KUNIT_CASE(syns_beyond_the_limit_are_answered_by_cookies),
+	KUNIT_CASE(without_memory_a_syn_is_dropped_and_counted),
 	KUNIT_CASE(syns_beyond_the_backlog_are_dropped_and_counted),
 	KUNIT_CASE(syns_beyond_the_backlog_are_answered_by_cookies),
 	KUNIT_CASE(what_ends_a_time_wait_is_bound_by_no_limit),

@@ -215,6 +215,30 @@ static void a_port_where_nobody_listens_refuses(struct kunit *test)
 					     sizeof(address), 0), -ECONNREFUSED);
 }
 
+/* What waits for the lock's holder is limited; the peer sends the rest again. */
+static void a_full_backlog_drops_and_counts(struct kunit *test)
+{
+	u64 before = fixture_count(SLUICE_CNT_backlog_dropped);
+	const int much = 1 << 30;
+	struct fixture_pair pair;
+	struct sock *sk;
+	char byte = 0;
+
+	fixture_connect(test, &pair, "127.0.0.1");
+	sk = pair.server->sk;
+	lock_sock(sk);
+	mutex_release(&sk->sk_lock.dep_map, _THIS_IP_);	/* lockdep: this task takes the peer's, too */
+	atomic_add(much, &sk->sk_rmem_alloc);	/* as if the receive buffer held that */
+	KUNIT_EXPECT_EQ(test, fixture_send(pair.client, "x", 1), 1);
+	KUNIT_EXPECT_TRUE(test, fixture_eventually(
+				fixture_count(SLUICE_CNT_backlog_dropped) > before));
+	atomic_sub(much, &sk->sk_rmem_alloc);
+	mutex_acquire(&sk->sk_lock.dep_map, 0, 0, _THIS_IP_);
+	release_sock(sk);
+	KUNIT_EXPECT_EQ(test, fixture_receive(pair.server, &byte, 1, 0), 1);
+	KUNIT_EXPECT_EQ(test, byte, 'x');
+}
+
 /* ---- nothing left ----------------------------------------------------------- */
 
 static unsigned int flows_in_use(void)
@@ -256,6 +280,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(output_is_delivered_after_close),
 	KUNIT_CASE(unread_input_is_answered_by_reset),
 	KUNIT_CASE(a_port_where_nobody_listens_refuses),
+	KUNIT_CASE(a_full_backlog_drops_and_counts),
 	KUNIT_CASE(closing_all_leaves_nothing),
 	{ }
 };

@@ -4,9 +4,12 @@
 # memory control groups, memory pressure, orphans, FIN_WAIT_2, TIME_WAIT.
 # Where kernel TCP knows the same limit it runs first, as the reference.
 import contextlib
+import ctypes
 import json
 import os
+import select
 import socket
+import struct
 import sys
 import time
 
@@ -17,10 +20,10 @@ from network import run as command  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
 from traffic import (SO_RCVBUFFORCE, SO_SNDBUFFORCE, V4, V4_TCP, V6, Stream, abort, fill, finish,  # noqa: E402
                      joined, send_all_that_fits, settle, with_buffers)
-from transport import SLUICE4, SLUICE6, TCP4, TCP6, error_of  # noqa: E402
+from transport import REAL4, SLUICE4, SLUICE6, TCP4, TCP6, error_of  # noqa: E402
 
 PAGE = os.sysconf("SC_PAGESIZE")
-SOL = socket.SOL_SOCKET
+SOL, SO_ATTACH_FILTER = socket.SOL_SOCKET, 26
 # Each CPU may keep this much before the sum knows of it (SK_MEMORY_PCPU_RESERVE).
 UNTOLD = os.cpu_count() * (1 << 20) // PAGE
 CALM = 0.3     # seconds after which nothing moves any more that the receiver doesn't read
@@ -84,6 +87,26 @@ def orphans_over_the_limit_are_reset(t):
             client.close()
         equal([drain(server) for _, server in pairs], [(size, None) for size in sent])
         equal(counter("orphans_killed", Link.NEAR), 0)
+
+
+@test(TCP4, TCP6, SLUICE4, SLUICE6, REAL4)
+def without_memory_a_connection_isnt_accepted_yet(t):
+    """For the new socket's share of its listener's filter there is none. The peer believes to be connected."""
+    code = ctypes.create_string_buffer(struct.pack("=HBBI", 6, 0, 0, 0x40000))    # BPF_RET: all of it
+    with t.listener() as listener, t.socket() as client:
+        listener.setsockopt(SOL, SO_ATTACH_FILTER, struct.pack("@HP", 1, ctypes.addressof(code)))
+        before = counter("accept_no_memory")
+        listener.setblocking(False)
+        with file_holds("/proc/sys/net/core/optmem_max", "0"):
+            t.connect(client, t.port_of(listener))
+            client.sendall(b"early")
+            if t.sluice:
+                until(lambda: counter("accept_no_memory") > before)
+            equal(error_of(t.accept, listener), "EAGAIN")
+        client.sendall(b" and late")
+        equal(select.select([listener], [], [], 20)[0], [listener])
+        with t.accept(listener) as server:
+            equal(server.recv(14, socket.MSG_WAITALL), b"early and late")
 
 
 @test(V4_TCP, V4, V6)
