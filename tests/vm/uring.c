@@ -240,6 +240,61 @@ static void given_up(int listener, int server)
 	want(results[1], 0, "cancel");
 }
 
+/*
+ * What was prepared as operation 0 sends `out` by reference: it completes, and
+ * again when nobody needs the memory any more.
+ */
+static void sent_by_reference(int server, const unsigned char *out, const char *what)
+{
+	static unsigned char in[CHUNK];
+	bool sent = false, free_again = false, received = false;
+	struct io_uring_cqe *cqe;
+	int i;
+
+	io_uring_prep_recv(next(1), server, in, CHUNK, MSG_WAITALL);
+	if (io_uring_submit(&ring) < 0)
+		fail("submit", -errno);
+	for (i = 0; i < 3; i++) {
+		if (io_uring_wait_cqe(&ring, &cqe))
+			fail("wait", -errno);
+		if (cqe->user_data == 1) {
+			want(cqe->res, CHUNK, "recv");
+			received = true;
+		} else if (cqe->flags & IORING_CQE_F_NOTIF) {
+			must(sent && !free_again && !(cqe->flags & IORING_CQE_F_MORE), "one notification");
+			free_again = true;
+		} else {
+			want(cqe->res, CHUNK, what);
+			must(!sent && (cqe->flags & IORING_CQE_F_MORE), "a notification to come");
+			sent = true;
+		}
+		io_uring_cqe_seen(&ring, cqe);
+	}
+	must(sent && free_again && received, what);
+	must(!memcmp(in, out, CHUNK), "the same bytes");
+}
+
+static void by_reference(int client, int server)
+{
+	static unsigned char out[CHUNK];
+	struct iovec whole = { out, CHUNK }, halves[] = { { out, CHUNK / 2 }, { out + CHUNK / 2, CHUNK / 2 } };
+	struct msghdr msg = { .msg_iov = halves, .msg_iovlen = 2 };
+	size_t i;
+
+	for (i = 0; i < CHUNK; i++)
+		out[i] = byte_at(i);
+	io_uring_prep_send_zc(next(0), client, out, CHUNK, MSG_WAITALL, 0);
+	sent_by_reference(server, out, "send_zc");
+	out[0]++;	/* it may be used again */
+	io_uring_prep_sendmsg_zc(next(0), client, &msg, MSG_WAITALL);
+	sent_by_reference(server, out, "sendmsg_zc");
+	out[0]++;
+	want(io_uring_register_buffers(&ring, &whole, 1), 0, "registration of memory");
+	io_uring_prep_send_zc_fixed(next(0), client, out, CHUNK, MSG_WAITALL, 0, 0);
+	sent_by_reference(server, out, "send_zc of registered memory");
+	want(io_uring_unregister_buffers(&ring), 0, "its end");
+}
+
 /* Socket to pipe and pipe to socket, without a copy of the program's own. */
 static void spliced(int client, int server)
 {
@@ -390,6 +445,7 @@ int main(int argc, char **argv)
 	readiness(client, server);
 	stream(client, server, strtoul(argv[4], NULL, 10));
 	given_up(listener, server);
+	by_reference(client, server);
 	spliced(client, server);
 	ended(client, server);
 	accepts(listener, (struct sockaddr *)address, length, atoi(argv[5]), atoi(argv[6]), clients, servers);
