@@ -18,8 +18,9 @@ from error_queue import take  # noqa: E402
 from mix import KERNEL4, KERNEL6, OURS4, OURS6  # noqa: E402
 from network import Link, beyond, counter, counters, file_holds, inside, sluice, states  # noqa: E402
 from network import run as command  # noqa: E402
+from peer import Peers  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
-from segment import SYN, checksum, packed  # noqa: E402
+from segment import RST, SYN, checksum, packed  # noqa: E402
 from tap import Tap  # noqa: E402
 from traffic import (SO_RCVBUFFORCE, V4, V4_INET, V6, Stream, exchange, finish, joined, settle,  # noqa: E402
                      with_buffers)
@@ -407,6 +408,48 @@ def what_ends_connect_is_in_the_error_queue(t):
             router.complain(packet, 1 if v6 else 3, 0)
             equal(result(t, client, router), "ENETUNREACH")
             equal(report(t, client), None, "unasked")
+
+
+def complain_of_syn_ack(peers, peer, kind, code):
+    """The near end, of what the far one has sent to that peer behind it."""
+    v6, protocol = peers.v6, socket.IPPROTO_ICMPV6 if peers.v6 else socket.IPPROTO_ICMP
+    length = 40 if v6 else 20
+    header = struct.pack("!IHBB", 6 << 28, 20, peers.wire, 64) if v6 else \
+        struct.pack("!BBHHHBBH", 0x45, 0, 40, 7, 0, 64, peers.wire, 0)
+    quote = header + packed(peers.host) + packed(peer.source) + struct.pack("!HHI", peer.remote, peer.local, peer.ack - 1)
+    equal(len(quote), length + 8)
+    message = struct.pack("!BBHI", kind, code, 0, 0) + quote + bytes(12)
+    if not v6:
+        message = message[:2] + struct.pack("!H", checksum(message)) + message[4:]
+    with inside(Link.NEAR), socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_RAW, protocol) as icmp:
+        icmp.sendto(message, (peers.host, 0))
+
+
+@test(KERNEL4, KERNEL6, V4, V6, V4_INET, OURS4, OURS6)
+def what_ends_a_half_open_connection_is_in_no_queue(t):
+    """Its socket is yet to be, and the listener isn't told."""
+    v6, wire = t.host == Link.V6, 253 if t in (V4, V6, V4_INET) else socket.IPPROTO_TCP
+    option = IPV6_RECVERR if v6 or t.family != socket.AF_INET else IP_RECVERR
+    with Link(), Peers(t.host, wire) as peers, inside(Link.FAR):
+        listener = t.listener(host=t.host)
+        listener.setsockopt(*option, 1)
+        listener.setblocking(False)
+        ended, other = peers.peer(1, t.port_of(listener)), peers.peer(2, t.port_of(listener))
+        for peer in ended, other:
+            peer.say(SYN)
+            peer.seq, peer.ack = peer.seq + 1, peer.hear().seq + 1
+        complain_of_syn_ack(peers, ended, *((1, 4) if v6 else (3, 1)))
+        ended.say()
+        check(ended.hear(lambda segment: not segment.flags & SYN).flags & RST, "its last ACK finds nobody")
+        equal((report(t, listener), alarmed(listener)), (None, False))
+        equal(listener.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), 0)
+        other.say()
+        equal(select.select([listener], [], [], 20)[0], [listener])
+        with t.accept(listener) as server:
+            equal((report(t, server), alarmed(server)), (None, False), "of the other one")
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        equal(error_of(t.accept, listener), "EAGAIN")
+        listener.close()
 
 
 # ---- namespaces ----------------------------------------------------------------------
