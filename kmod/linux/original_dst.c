@@ -44,25 +44,36 @@ static int look_up(struct sock *sk, struct nf_conntrack_tuple *tuple, bool fits)
 	return error;
 }
 
-int sluice_original_dst_v4(struct sock *sk, char __user *value, int __user *length)
+/* Fills in a tuple of which the family is there; the answer to the user takes @size. */
+static int find_original(struct sock *sk, struct nf_conntrack_tuple *tuple, int size,
+			 int __user *length)
 {
 	const struct inet_sock *inet = inet_sk(sk);
-	struct sockaddr_in answer = { .sin_family = AF_INET };
-	struct nf_conntrack_tuple tuple = {
-		.src.l3num = NFPROTO_IPV4,
-		.dst.protonum = IPPROTO_TCP,
-	};
-	int room, error;
+	int room;
 
 	if (get_user(room, length))
 		return -EFAULT;
+	tuple->dst.protonum = IPPROTO_TCP;
 	lock_sock(sk);
-	tuple.src.u3.ip = inet->inet_rcv_saddr;
-	tuple.src.u.tcp.port = inet->inet_sport;
-	tuple.dst.u3.ip = inet->inet_daddr;
-	tuple.dst.u.tcp.port = inet->inet_dport;
+	if (tuple->src.l3num == NFPROTO_IPV4) {
+		tuple->src.u3.ip = inet->inet_rcv_saddr;
+		tuple->dst.u3.ip = inet->inet_daddr;
+	} else {
+		tuple->src.u3.in6 = sk->sk_v6_rcv_saddr;
+		tuple->dst.u3.in6 = sk->sk_v6_daddr;
+	}
+	tuple->src.u.tcp.port = inet->inet_sport;
+	tuple->dst.u.tcp.port = inet->inet_dport;
 	release_sock(sk);
-	error = look_up(sk, &tuple, room >= (int)sizeof(answer));
+	return look_up(sk, tuple, room >= size);
+}
+
+int sluice_original_dst_v4(struct sock *sk, char __user *value, int __user *length)
+{
+	struct nf_conntrack_tuple tuple = { .src.l3num = NFPROTO_IPV4 };
+	struct sockaddr_in answer = { .sin_family = AF_INET };
+	int error = find_original(sk, &tuple, sizeof(answer), length);
+
 	if (error)
 		return error;
 	answer.sin_addr.s_addr = tuple.dst.u3.ip;
@@ -72,30 +83,17 @@ int sluice_original_dst_v4(struct sock *sk, char __user *value, int __user *leng
 
 int sluice_original_dst_v6(struct sock *sk, char __user *value, int __user *length)
 {
-	const struct inet_sock *inet = inet_sk(sk);
+	struct nf_conntrack_tuple tuple = { .src.l3num = NFPROTO_IPV6 };
 	struct sockaddr_in6 answer = { .sin6_family = AF_INET6 };
-	struct nf_conntrack_tuple tuple = {
-		.src.l3num = NFPROTO_IPV6,
-		.dst.protonum = IPPROTO_TCP,
-	};
-	int room, error, device;
+	int error = find_original(sk, &tuple, sizeof(answer), length);
 
-	if (get_user(room, length))
-		return -EFAULT;
-	lock_sock(sk);
-	tuple.src.u3.in6 = sk->sk_v6_rcv_saddr;
-	tuple.src.u.tcp.port = inet->inet_sport;
-	tuple.dst.u3.in6 = sk->sk_v6_daddr;
-	tuple.dst.u.tcp.port = inet->inet_dport;
-	answer.sin6_flowinfo = inet6_sk(sk)->flow_label & IPV6_FLOWINFO_MASK;
-	device = sk->sk_bound_dev_if;
-	release_sock(sk);
-	error = look_up(sk, &tuple, room >= (int)sizeof(answer));
 	if (error)
 		return error;
 	answer.sin6_addr = tuple.dst.u3.in6;
 	answer.sin6_port = tuple.dst.u.tcp.port;
-	answer.sin6_scope_id = ipv6_iface_scope_id(&answer.sin6_addr, device);
+	answer.sin6_flowinfo = READ_ONCE(inet6_sk(sk)->flow_label) & IPV6_FLOWINFO_MASK;
+	answer.sin6_scope_id = ipv6_iface_scope_id(&answer.sin6_addr,
+						   READ_ONCE(sk->sk_bound_dev_if));
 	return copy_to_user(value, &answer, sizeof(answer)) ? -EFAULT : 0;
 }
 #else
