@@ -17,9 +17,7 @@ Chrono::Kind Connection::occupation() const
     if (outstanding() == 0 && (unsent() == 0 || !can_send_data()))
         return Chrono::Idle;
     if (unsent() == 0)
-        return sluice_host_writer_waits(const_cast<Connection*>(this)->handle())
-                   ? Chrono::SendBuffer
-                   : Chrono::Busy;
+        return sluice_host_writer_waits(handle()) ? Chrono::SendBuffer : Chrono::Busy;
     uint32_t needed = least<uint32_t>(unsent(), snd.mss);
     bool shut = snd.una + snd.wnd < snd.nxt + needed;
     return shut && in_flight() + needed <= cc.cwnd ? Chrono::PeerWindow : Chrono::Busy;

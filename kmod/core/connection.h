@@ -288,6 +288,7 @@ struct Connection {
     sluice_cc cc;
 
     sluice_conn* handle() { return reinterpret_cast<sluice_conn*>(this); }
+    const sluice_conn* handle() const { return reinterpret_cast<const sluice_conn*>(this); }
     void count(sluice_counter which, uint32_t n = 1) const { sluice_host_count(config, which, n); }
 
     // connection.cc
