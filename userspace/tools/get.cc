@@ -27,6 +27,9 @@ struct GetOptions {
     bool raw = false, json = false;
 };
 
+// A connection's settings have neither origin, default nor range.
+enum class Of { Namespace, Connection };
+
 std::string value_text(const Row& row)
 {
     if (row.is_hidden)
@@ -59,36 +62,58 @@ std::string range_text(const Row& row)
                        format_quantity(row.max, row.unit));
 }
 
-void show_json(const std::vector<Row>& rows)
+nlohmann::ordered_json json_of(const Row& row, Of of)
+{
+    nlohmann::ordered_json entry;
+    if (row.is_number)
+        entry["value"] = row.value;
+    else if (row.is_hidden)
+        entry["value"] = nullptr;
+    else
+        entry["value"] = row.text;
+    if (row.is_number && of == Of::Namespace)
+        entry.update({{"default", row.standard}, {"min", row.min}, {"max", row.max}});
+    if (row.is_number)
+        entry["unit"] = row.unit;
+    entry["help"] = row.help;
+    if (of == Of::Namespace)
+        entry["from"] = source_text(row);
+    if (!row.sysctl.empty())
+        entry["sysctl"] = row.sysctl;
+    return entry;
+}
+
+void show_json(const std::vector<Row>& rows, Of of)
 {
     auto object = nlohmann::ordered_json::object();
-    for (const Row& row : rows) {
-        auto& entry = object[row.name];
-        if (row.is_number)
-            entry = {{"value", row.value}, {"default", row.standard}, {"min", row.min},
-                     {"max", row.max},     {"unit", row.unit},        {"help", row.help}};
-        else
-            entry = {{"value", row.is_hidden ? nullptr : nlohmann::ordered_json(row.text)},
-                     {"help", row.help}};
-        entry["from"] = source_text(row);
-        if (!row.sysctl.empty())
-            entry["sysctl"] = row.sysctl;
-    }
+    for (const Row& row : rows)
+        object[row.name] = json_of(row, of);
     print("{}\n", object.dump());
 }
 
-void show_table(const std::vector<Row>& rows)
+void show_table(const std::vector<Row>& rows, Of of)
 {
-    Table table("<><><<");
-    table.add({"Name", "Value", "From", "Default", "Range", "Meaning"});
+    bool all = of == Of::Namespace;
+    Table table(all ? "<><><<" : "<><");
+    auto add = [&](std::vector<std::string> line, std::vector<std::string> more, std::string last) {
+        if (all)
+            line.insert(line.end(), more.begin(), more.end());
+        line.push_back(last);
+        table.add(line);
+    };
+    add({"Name", "Value"}, {"From", "Default", "Range"}, "Meaning");
     for (const Row& row : rows)
-        table.add({row.name, value_text(row), source_text(row), default_text(row), range_text(row),
-                   row.help});
+        add({row.name, value_text(row)}, {source_text(row), default_text(row), range_text(row)},
+            row.help);
     print(table.text());
 }
 
-void show_raw(const std::vector<Row>& rows)
+void show(const GetOptions& options, const std::vector<Row>& rows, Of of)
 {
+    if (options.json)
+        return show_json(rows, of);
+    if (!options.raw)
+        return show_table(rows, of);
     for (const Row& row : rows)
         print("{}\n", row.is_number ? std::to_string(row.value) : row.text);
 }
@@ -101,14 +126,10 @@ void get_defaults(const GetOptions& options)
         rows = control.parameters();
     for (const std::string& name : options.words)
         rows.push_back(control.parameter(name));
-    if (options.json)
-        return show_json(rows);
-    if (!options.raw)
-        return show_table(rows);
-    show_raw(rows);
+    show(options, rows, Of::Namespace);
 }
 
-// ---- of a connection: these have neither default nor range ----
+// ---- of a connection ----
 
 constexpr uint16_t wanted = 1 << (SLUICE_DIAG_CONG - 1) | 1 << (SLUICE_DIAG_MEMINFO - 1);
 
@@ -165,28 +186,6 @@ std::vector<Row> chosen(const std::vector<Row>& rows, std::span<const std::strin
     return names.empty() ? rows : some;
 }
 
-void show_connection_json(const std::vector<Row>& rows)
-{
-    auto object = nlohmann::ordered_json::object();
-    for (const Row& row : rows) {
-        auto& entry = object[row.name];
-        if (row.is_number)
-            entry = {{"value", row.value}, {"unit", row.unit}, {"help", row.help}};
-        else
-            entry = {{"value", row.text}, {"help", row.help}};
-    }
-    print("{}\n", object.dump());
-}
-
-void show_connection_table(const std::vector<Row>& rows)
-{
-    Table table("<><");
-    table.add({"Name", "Value", "Meaning"});
-    for (const Row& row : rows)
-        table.add({row.name, value_text(row), row.help});
-    print(table.text());
-}
-
 void get_connection(const GetOptions& options)
 {
     std::span<const std::string> words = options.words;
@@ -194,12 +193,7 @@ void get_connection(const GetOptions& options)
         throw usage_error("get takes names, or LOCAL:PORT REMOTE:PORT and then names "
                           "(see sluice get --help)");
     sluice_socket found = find_connection(connection_id(words[0], words[1]));
-    std::vector<Row> rows = chosen(rows_of(found), words.subspan(2));
-    if (options.json)
-        return show_connection_json(rows);
-    if (!options.raw)
-        return show_connection_table(rows);
-    show_raw(rows);
+    show(options, chosen(rows_of(found), words.subspan(2)), Of::Connection);
 }
 
 // No parameter's name has a colon, every address has one.
