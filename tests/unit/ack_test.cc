@@ -24,8 +24,7 @@ void settle(Scripted& peer)
 
 Test(delayed_ack, first_segments_are_acknowledged_at_once)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.send(SLUICE_ACK, pattern(1460));
     cr_assert_eq(peer.sent.size(), 1);
     cr_assert_eq(peer.last().ack, peer.nxt);
@@ -33,8 +32,7 @@ Test(delayed_ack, first_segments_are_acknowledged_at_once)
 
 Test(delayed_ack, single_segment_waits_between_40_and_200_ms)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     settle(peer);
     // An application that hasn't read: nothing else prompts the ACK.
     peer.send(SLUICE_ACK, pattern(100));
@@ -49,8 +47,7 @@ Test(delayed_ack, single_segment_waits_between_40_and_200_ms)
 
 Test(delayed_ack, second_full_segment_is_acknowledged_at_once)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     settle(peer);
     peer.send(SLUICE_ACK, pattern(1460));
     cr_assert_eq(peer.sent.size(), 0);
@@ -61,8 +58,7 @@ Test(delayed_ack, second_full_segment_is_acknowledged_at_once)
 
 Test(delayed_ack, answer_carries_it)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     settle(peer);
     peer.send(SLUICE_ACK, pattern(100));
     peer.socket->write(pattern(50));
@@ -74,8 +70,7 @@ Test(delayed_ack, answer_carries_it)
 
 Test(delayed_ack, out_of_order_segment_is_acknowledged_at_once)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     settle(peer);
     peer.send(SLUICE_ACK, pattern(100), 1460);
     cr_assert_eq(peer.sent.size(), 1);
@@ -84,8 +79,7 @@ Test(delayed_ack, out_of_order_segment_is_acknowledged_at_once)
 
 Test(keepalive, probes_an_idle_peer_and_gives_up)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->set(SLUICE_OPTION_KEEPALIVE, 1);
     peer.socket->set(SLUICE_OPTION_KEEPIDLE, 10 * second);
     peer.socket->set(SLUICE_OPTION_KEEPINTVL, 2 * second);
@@ -208,8 +202,7 @@ Test(paws, reset_is_taken_whatever_its_timestamp)
 
 Test(keepalive, traffic_postpones_it)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->set(SLUICE_OPTION_KEEPALIVE, 1);
     peer.socket->set(SLUICE_OPTION_KEEPIDLE, 10 * second);
     for (int i = 0; i < 5; i++) {
@@ -224,8 +217,7 @@ Test(keepalive, traffic_postpones_it)
 // What waits for an acknowledgment already finds out (RFC 9293 3.8.4).
 Test(keepalive, does_not_probe_while_data_is_out)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->set(SLUICE_OPTION_KEEPALIVE, 1);
     peer.socket->set(SLUICE_OPTION_KEEPIDLE, 2 * second);
     peer.socket->write(pattern(10));
@@ -236,8 +228,7 @@ Test(keepalive, does_not_probe_while_data_is_out)
 
 Test(keepalive, is_off_unless_asked_for)
 {
-    Scripted peer([](lab::Stack& s) { s.config().keepalive_time = 10 * second; });
-    peer.open_passive();
+    Established peer([](lab::Stack& s) { s.config().keepalive_time = 10 * second; });
     peer.run(1000 * second);
     cr_assert_eq(peer.sent.size(), 0);
     peer.socket->set(SLUICE_OPTION_KEEPALIVE, 1);
@@ -250,8 +241,7 @@ Test(keepalive, is_off_unless_asked_for)
 
 Test(keepalive, user_timeout_ends_it_sooner)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->set(SLUICE_OPTION_KEEPALIVE, 1);
     peer.socket->set(SLUICE_OPTION_KEEPIDLE, 10 * second);
     peer.socket->set(SLUICE_OPTION_KEEPINTVL, 2 * second);
@@ -264,8 +254,7 @@ Test(keepalive, user_timeout_ends_it_sooner)
 
 Test(delayed_ack, that_could_not_be_sent_is_sent_later)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.stack.faults.transmit = 1;
     peer.send(SLUICE_ACK, pattern(1460));
     cr_assert_eq(peer.sent.size(), 0);

@@ -12,8 +12,7 @@ using namespace sluice::test;
 
 Test(bad_segment, reset_off_the_edge_is_challenged)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.send(SLUICE_RST, {}, 100);
     cr_assert_eq(peer.socket->state(), SLUICE_ESTABLISHED);
     cr_assert_eq(peer.last().flags, SLUICE_ACK);
@@ -22,8 +21,7 @@ Test(bad_segment, reset_off_the_edge_is_challenged)
 
 Test(bad_segment, reset_outside_the_window_is_ignored)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.send(SLUICE_RST, {}, -70000);
     cr_assert_eq(peer.socket->state(), SLUICE_ESTABLISHED);
     cr_assert_eq(peer.sent.size(), 0);
@@ -31,8 +29,7 @@ Test(bad_segment, reset_outside_the_window_is_ignored)
 
 Test(bad_segment, exact_reset_resets)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.send(SLUICE_RST);
     cr_assert_eq(peer.socket->state(), SLUICE_CLOSED);
     cr_assert_eq(peer.socket->error, 104);
@@ -40,8 +37,7 @@ Test(bad_segment, exact_reset_resets)
 
 Test(bad_segment, acknowledgment_of_the_future_is_dropped)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.send(SLUICE_ACK, pattern(10), 0, 1000);
     cr_assert_eq(peer.socket->readable(), 0);
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_future_ack), 1);
@@ -49,8 +45,7 @@ Test(bad_segment, acknowledgment_of_the_future_is_dropped)
 
 Test(bad_segment, ancient_acknowledgment_is_dropped)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.send(SLUICE_ACK, pattern(10), 0, -1000000);
     cr_assert_eq(peer.socket->readable(), 0);
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_old_ack), 1);
@@ -58,8 +53,7 @@ Test(bad_segment, ancient_acknowledgment_is_dropped)
 
 Test(bad_segment, data_without_ack_is_dropped)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.send(SLUICE_PSH, pattern(10));
     cr_assert_eq(peer.socket->readable(), 0);
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_no_ack_flag), 1);
@@ -67,8 +61,7 @@ Test(bad_segment, data_without_ack_is_dropped)
 
 Test(bad_segment, challenges_are_limited)
 {
-    Scripted peer([](lab::Stack& s) { s.config().challenge_ack_limit = 5; });
-    peer.open_passive();
+    Established peer([](lab::Stack& s) { s.config().challenge_ack_limit = 5; });
     for (int i = 0; i < 20; i++)
         peer.send(SLUICE_RST, {}, 100);
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_challenge_acks), 5);
@@ -77,8 +70,7 @@ Test(bad_segment, challenges_are_limited)
 
 Test(bad_segment, two_ends_do_not_answer_each_other_forever)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     for (int i = 0; i < 50; i++)
         peer.send(SLUICE_ACK, {}, -100000);
     cr_assert_leq(peer.sent.size(), 1);
@@ -86,8 +78,7 @@ Test(bad_segment, two_ends_do_not_answer_each_other_forever)
 
 Test(bad_segment, overlapping_segments_keep_what_came_first)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.send(SLUICE_ACK, Bytes(100, 'a'), 50);
     peer.send(SLUICE_ACK, Bytes(200, 'b'));
     Bytes expected(200, 'b');
@@ -98,8 +89,7 @@ Test(bad_segment, overlapping_segments_keep_what_came_first)
 
 Test(bad_segment, overlap_of_what_was_delivered_changes_nothing)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.send(SLUICE_ACK, Bytes(100, 'a'));
     peer.nxt -= 100;
     peer.send(SLUICE_ACK, Bytes(150, 'b'));
@@ -112,8 +102,7 @@ Test(bad_segment, overlap_of_what_was_delivered_changes_nothing)
 // Out of order: two islands, one that overlaps both and the gap, one inside.
 Test(bad_segment, overlaps_among_what_waits_keep_what_came_first)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.send(SLUICE_ACK, Bytes(100, 'a'), 100);
     peer.send(SLUICE_ACK, Bytes(100, 'b'), 300);
     peer.send(SLUICE_ACK, Bytes(200, 'c'), 150);
@@ -129,16 +118,14 @@ Test(bad_segment, overlaps_among_what_waits_keep_what_came_first)
 
 Test(bad_segment, urgent_pointer_is_harmless)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.send(SLUICE_ACK | SLUICE_URG, pattern(10));
     cr_assert_eq(peer.socket->readable(), 10);
 }
 
 Test(bad_segment, failed_delivery_is_not_acknowledged)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.stack.faults.deliver = 1;
     peer.send(SLUICE_ACK, pattern(100));
     cr_assert_eq(peer.socket->readable(), 0);

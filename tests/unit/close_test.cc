@@ -207,8 +207,7 @@ Test(close, abort_resets)
 
 Test(close, reset_in_close_wait_is_a_broken_pipe)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.send(SLUICE_FIN | SLUICE_ACK);
     cr_assert_eq(peer.socket->state(), SLUICE_CLOSE_WAIT);
     peer.send(SLUICE_RST);
@@ -217,8 +216,7 @@ Test(close, reset_in_close_wait_is_a_broken_pipe)
 
 Test(close, fin_carries_the_last_data)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->write(pattern(100));
     peer.ack();
     peer.sent.clear();
@@ -234,8 +232,7 @@ Test(close, fin_carries_the_last_data)
 
 Test(close, data_and_fin_before_it_in_one_segment_are_both_taken)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.send(SLUICE_FIN | SLUICE_ACK, pattern(10));
     cr_assert_eq(peer.socket->readable(), 10);
     cr_assert(peer.socket->fin);

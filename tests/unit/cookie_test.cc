@@ -209,26 +209,16 @@ Test(cookie, timestamp_is_never_ahead_of_the_clock)
 
 Test(cookie, half_open_queue_may_be_full)
 {
-    lab::Pair p;
-    p.b.config().max_syn_backlog = 2;
-    Socket& listener = p.b.socket();
-    listener.listen(80);
-    p.back.down = true; // no handshake ends
-    std::vector<Socket*> clients;
-    for (int i = 0; i < 5; i++) {
-        clients.push_back(&p.a.socket());
-        clients.back()->connect(80);
-    }
-    p.sim.run_for(100000);
+    Crowd p(true);
     cr_assert_eq(p.b.half_opens.size(), 2);
     cr_assert_eq(p.b.counter(SLUICE_CNT_cookies_sent), 3);
     cr_assert_eq(p.b.counter(SLUICE_CNT_half_open_overflows), 0);
     p.back.down = false;
-    cr_assert(p.sim.run_until([&] { return listener.ready.size() == 5; }, 5 * second));
+    cr_assert(p.sim.run_until([&] { return p.listener.ready.size() == 5; }, 5 * second));
     cr_assert_geq(p.b.counter(SLUICE_CNT_cookies_received), 1);
-    while (Socket* child = listener.accept()) {
+    while (Socket* child = p.listener.accept()) {
         Socket* client = nullptr;
-        for (Socket* c : clients)
+        for (Socket* c : p.clients)
             if (c->local_port == child->remote_port)
                 client = c;
         cr_assert(transfer(p, *client, *child, pattern(50000, child->remote_port)));

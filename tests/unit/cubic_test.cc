@@ -160,6 +160,14 @@ uint32_t window_at_exit(const sluice_cc_ops& ops, uint32_t rtt_us, uint32_t pipe
     return s.cc.cwnd;
 }
 
+void both_go_on(Sender& one, Sender& other)
+{
+    for (int i = 0; i < 50; i++) {
+        one.round_trip();
+        other.round_trip();
+    }
+}
+
 } // namespace
 
 Test(cubic, follows_rfc9438_within_two_percent)
@@ -279,18 +287,12 @@ Test(cubic, time_with_an_unfilled_window_does_not_count)
     Sender busy(sluice_cc_cubic, 1448, 1000, 20000), pause(busy);
     busy.loss();
     pause.loss();
-    for (int i = 0; i < 50; i++) {
-        busy.round_trip();
-        pause.round_trip();
-    }
+    both_go_on(busy, pause);
     pause.limited = false;
     for (int i = 0; i < 1000; i++)
         pause.round_trip();
     pause.limited = true;
-    for (int i = 0; i < 50; i++) {
-        busy.round_trip();
-        pause.round_trip();
-    }
+    both_go_on(busy, pause);
     cr_assert_float_eq(pause.segments(), busy.segments(), 2);
 }
 
@@ -299,16 +301,10 @@ Test(cubic, idle_time_does_not_count)
     Sender busy(sluice_cc_cubic, 1448, 1000, 20000), pause(busy);
     busy.loss();
     pause.loss();
-    for (int i = 0; i < 50; i++) {
-        busy.round_trip();
-        pause.round_trip();
-    }
+    both_go_on(busy, pause);
     pause.now += 60000000;
     pause.cc.ops->resumed(&pause.cc, 60000000, pause.now);
-    for (int i = 0; i < 50; i++) {
-        busy.round_trip();
-        pause.round_trip();
-    }
+    both_go_on(busy, pause);
     cr_assert_float_eq(pause.segments(), busy.segments(), 2);
 }
 

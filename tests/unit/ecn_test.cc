@@ -3,7 +3,7 @@
 // mark does to the window.
 #include <criterion/criterion.h>
 
-#include "lab_test.h"
+#include "in_flight.h"
 
 using namespace sluice;
 using namespace sluice::test;
@@ -336,8 +336,7 @@ Test(ecn, mark_on_payload_out_of_order_is_echoed)
 
 Test(ecn, mark_means_nothing_without_agreement)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.ecn = SLUICE_CE;
     peer.send(SLUICE_ACK, pattern(1000));
     peer.run(second);
@@ -362,45 +361,34 @@ namespace
 {
 
 // A peer to which the machine has segments in flight that may be marked.
-struct Sending : Scripted {
+struct Sending : Flight {
     explicit Sending(bool with_sack = true, const sluice_cc_ops* algorithm = &sluice_cc_reno,
                      size_t segments = 10)
-        : Scripted([=](lab::Stack& s) {
+        : Flight([=](lab::Stack& s) {
               s.cc = algorithm;
               s.config().initial_window = segments;
           })
     {
         setup = ecn_setup;
         sack = with_sack;
-        rtt = 20000;
-        open_passive();
-        first = rcv;
-        mss_now = socket->info().snd_mss;
-        socket->write(pattern(100 * mss_now));
-        cr_assert_eq(data_segments(), segments);
-        run(rtt);
-        sent.clear();
-        follow = false;
+        open();
+        socket->write(pattern(100 * size));
+        depart(segments);
     }
-    uint32_t segment(uint32_t n) const { return first + n * mss_now; }
-    // Everything before segment n arrived, and [from, to).
-    void acked(uint32_t n, uint8_t flags = 0, uint32_t from = 0, uint32_t to = 0)
+    // With flags beside ACK.
+    void acked(uint32_t n, uint8_t flags = 0, const std::vector<Range>& sacked = {})
     {
-        rcv = segment(n);
-        blocks.clear();
-        if (to > from)
-            blocks.push_back({segment(from), segment(to)});
+        tell(n, sacked);
         send(static_cast<uint8_t>(SLUICE_ACK | flags));
     }
-    uint32_t next() const { return (of(&socket->conn).snd.nxt.value() - first) / mss_now; }
+    uint32_t next() const { return (of(&socket->conn).snd.nxt.value() - first) / size; }
     uint64_t reductions() const { return stack.counter(SLUICE_CNT_ecn_reductions); }
-    uint32_t window() const { return socket->info().cwnd / mss_now; }
+    uint32_t window() const { return socket->info().cwnd / size; }
     uint32_t ssthresh() const
     {
         uint32_t bytes = socket->info().ssthresh;
-        return bytes == ~0u ? bytes : bytes / mss_now;
+        return bytes == ~0u ? bytes : bytes / size;
     }
-    uint32_t first = 0, mss_now = 0;
 };
 
 } // namespace
@@ -416,7 +404,7 @@ Test(ecn, echo_halves_the_window_of_reno_once)
     cr_assert_eq(peer.reductions(), 1);
     cr_assert_eq(peer.window(), 5);
     cr_assert_eq(peer.socket->info().recovery, SLUICE_REC_CWR, "does the peer know of it?");
-    cr_assert_eq(peer.socket->info().delivered_ce, 10 * peer.mss_now);
+    cr_assert_eq(peer.socket->info().delivered_ce, 10 * peer.size);
     peer.acked(11); // the one with CWR has arrived
     cr_assert_eq(peer.socket->info().recovery, SLUICE_REC_OPEN);
     cr_assert_eq(peer.window(), 5);
@@ -507,10 +495,10 @@ Test(ecn, next_windows_mark_is_answered_too)
 Test(ecn, loss_tells_of_itself_by_cwr)
 {
     Sending peer;
-    peer.acked(0, 0, 1, 5);
+    peer.acked(0, 0, {{1, 5}});
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 1);
     for (uint32_t n = 6; n <= 10; n++)
-        peer.acked(0, 0, 1, n);
+        peer.acked(0, 0, {{1, n}});
     bool told = false;
     for (const Seen& s : peer.sent) {
         bool again = s.length && static_cast<int32_t>(s.seq - peer.segment(10)) < 0;
@@ -528,7 +516,8 @@ Test(ecn, loss_in_the_marked_window_reduces_no_further)
         cr_assert_eq(peer.ssthresh(), 5);
         peer.sent.clear();
         for (uint32_t n = 4; n <= 8; n++)
-            peer.acked(2, SLUICE_ECE, sack ? 3 : 0, sack ? n : 0);
+            peer.acked(2, SLUICE_ECE,
+                       sack ? std::vector<Flight::Range>{{3, n}} : std::vector<Flight::Range>{});
         bool again = false;
         for (const Seen& s : peer.sent)
             again |= s.seq == peer.segment(2);
@@ -556,9 +545,9 @@ Test(ecn, timeout_in_the_marked_window_reduces_no_further)
 Test(ecn, mark_in_the_window_of_a_loss_reduces_no_further)
 {
     Sending peer;
-    peer.acked(0, 0, 1, 5);
+    peer.acked(0, 0, {{1, 5}});
     uint32_t reduced = peer.ssthresh();
-    peer.acked(0, SLUICE_ECE, 1, 10);
+    peer.acked(0, SLUICE_ECE, {{1, 10}});
     peer.acked(10, SLUICE_ECE);
     cr_assert_eq(peer.socket->info().recovery, SLUICE_REC_OPEN);
     cr_assert_eq(peer.reductions(), 0);
@@ -569,11 +558,11 @@ Test(ecn, loss_that_was_none_does_not_undo_what_a_mark_called_for)
 {
     for (bool marked : {false, true}) {
         Sending peer;
-        peer.acked(0, 0, 1, 5);
-        peer.acked(0, marked ? SLUICE_ECE : 0, 1, 10);
+        peer.acked(0, 0, {{1, 5}});
+        peer.acked(0, marked ? SLUICE_ECE : 0, {{1, 10}});
         peer.acked(10, marked ? SLUICE_ECE : 0);
         uint32_t reduced = peer.ssthresh();
-        peer.acked(10, 0, 0, 1); // the retransmission was needless
+        peer.acked(10, 0, {{0, 1}}); // the retransmission was needless
         cr_assert_eq(peer.stack.counter(SLUICE_CNT_dsack_in), 1);
         cr_assert_eq(peer.stack.counter(SLUICE_CNT_spurious_undone), !marked);
         cr_assert_eq(peer.ssthresh(), marked ? reduced : ~0u);
@@ -584,11 +573,11 @@ Test(ecn, loss_in_the_marked_window_that_was_none_undoes_nothing)
 {
     Sending peer;
     peer.acked(1, SLUICE_ECE);
-    peer.acked(1, 0, 2, 6);
+    peer.acked(1, 0, {{2, 6}});
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_fast_retransmits), 1);
     cr_assert_eq(peer.last().seq, peer.segment(1));
     peer.acked(10);
-    peer.acked(10, 0, 1, 2);
+    peer.acked(10, 0, {{1, 2}});
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_dsack_in), 1);
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_spurious_undone), 0);
     cr_assert_eq(peer.ssthresh(), 5);

@@ -10,8 +10,7 @@ using namespace sluice::test;
 
 Test(fin, nothing_is_taken_from_behind_it)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     uint32_t start = of(&peer.socket->conn).rcv.nxt.value();
     peer.send(SLUICE_ACK | SLUICE_FIN, pattern(10), 90); // ends at 100
     peer.nxt = start;
@@ -23,8 +22,7 @@ Test(fin, nothing_is_taken_from_behind_it)
 
 Test(fin, before_what_was_received_is_ignored)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.send(SLUICE_ACK, pattern(100), 100); // held
     peer.send(SLUICE_ACK | SLUICE_FIN, {}, 50);
     peer.send(SLUICE_ACK, pattern(100));
@@ -34,8 +32,7 @@ Test(fin, before_what_was_received_is_ignored)
 
 Test(reassembly, oldest_hole_is_filled_without_memory)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     for (int i = 1; i <= 2; i++)
         peer.send(SLUICE_ACK, pattern(10), i * 20);
     peer.stack.faults.resize_chance = 1;

@@ -3,7 +3,7 @@
 // again, to be sent more (RFC 5681 3.2, 5; RFC 3465 for the size of steps).
 #include <criterion/criterion.h>
 
-#include "lab_test.h"
+#include "in_flight.h"
 
 using namespace sluice;
 using namespace sluice::test;
@@ -12,20 +12,14 @@ namespace
 {
 
 // A peer without SACK, a window of megabytes, and ten segments on their way to it.
-struct Greedy : Scripted {
+struct Greedy : Flight {
     explicit Greedy(size_t written)
     {
         wscale = 7;
-        rtt = 20000;
-        open_passive();
+        open();
         socket->send_buffer = 64 << 20;
-        first = rcv;
-        mss_now = socket->info().snd_mss;
         cr_assert_eq(socket->write(pattern(written)), written);
-        cr_assert_eq(data_segments(), 10);
-        run(rtt);
-        sent.clear();
-        follow = false;
+        depart(10);
         rcv = first;
     }
     uint64_t bytes() const
@@ -40,7 +34,6 @@ struct Greedy : Scripted {
         for (int i = 0; i < n; i++)
             ack();
     }
-    uint32_t first = 0, mss_now = 0;
 };
 
 } // namespace
@@ -51,7 +44,7 @@ Test(forged_ack, each_duplicate_lets_one_segment_out_at_most)
     for (int i = 1; i <= 500; i++) {
         peer.duplicates(1);
         // One was lost, they say, and goes again.
-        cr_assert_leq(peer.bytes(), (i + 1) * uint64_t{peer.mss_now});
+        cr_assert_leq(peer.bytes(), (i + 1) * uint64_t{peer.size});
     }
 }
 
@@ -63,7 +56,7 @@ Test(forged_ack, duplicates_of_more_than_is_out_are_counted_and_give_nothing)
     peer.sent.clear();
     peer.socket->write(pattern(32 << 20));
     // As if the nine were delivered, in a window that was halved.
-    cr_assert_leq(peer.bytes(), 10 * peer.mss_now);
+    cr_assert_leq(peer.bytes(), 10 * peer.size);
 }
 
 Test(forged_ack, duplicates_give_nothing_after_a_timeout)
@@ -73,19 +66,19 @@ Test(forged_ack, duplicates_give_nothing_after_a_timeout)
     cr_assert_geq(peer.stack.counter(SLUICE_CNT_rto_timeouts), 1);
     peer.sent.clear();
     peer.duplicates(10000);
-    cr_assert_leq(peer.bytes(), 2 * peer.mss_now);
+    cr_assert_leq(peer.bytes(), 2 * peer.size);
 }
 
 Test(forged_ack, of_what_was_never_sent_changes_nothing)
 {
     Greedy peer(32 << 20);
     for (int i = 0; i < 100; i++)
-        peer.send(SLUICE_ACK, {}, 0, 10 * static_cast<int32_t>(peer.mss_now) + 1 + i * 1000);
+        peer.send(SLUICE_ACK, {}, 0, 10 * static_cast<int32_t>(peer.size) + 1 + i * 1000);
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_future_ack), 100);
     cr_assert_eq(peer.bytes(), 0);
     cr_assert_eq(peer.socket->sent_bytes.size(), size_t{32 << 20},
                  "some was taken for acknowledged");
-    cr_assert_eq(peer.socket->info().cwnd, 10 * peer.mss_now);
+    cr_assert_eq(peer.socket->info().cwnd, 10 * peer.size);
     cr_assert_eq(peer.socket->state(), SLUICE_ESTABLISHED);
 }
 
@@ -105,7 +98,7 @@ Test(forged_ack, of_all_that_is_sent_keeps_to_the_window)
     Greedy peer(32 << 20);
     peer.window = 2000;
     peer.follow = true;
-    peer.rcv += 10 * peer.mss_now;
+    peer.rcv += 10 * peer.size;
     for (int i = 0; i < 100; i++) {
         uint32_t acknowledged = peer.rcv;
         peer.ack();

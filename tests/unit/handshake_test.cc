@@ -255,8 +255,7 @@ Test(handshake, reset_without_ack_does_not_refuse)
 
 Test(handshake, old_duplicate_syn_leaves_an_established_connection_alone)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.send(SLUICE_SYN, {}, -5000);
     cr_assert_eq(peer.socket->state(), SLUICE_ESTABLISHED);
     cr_assert_eq(peer.last().flags, SLUICE_ACK);

@@ -64,8 +64,7 @@ Test(info, time_before_a_shut_window_is_its)
 
 Test(info, time_with_a_full_send_buffer_all_sent_is_its)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->send_buffer = 4000;
     peer.socket->set(SLUICE_OPTION_NODELAY, 1);
     cr_assert_eq(peer.socket->write(pattern(10000)), 4000);
@@ -120,8 +119,7 @@ Test(info, segments_are_those_that_went)
 
 Test(info, segments_out_of_order_are_counted)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.send(SLUICE_ACK, pattern(10), 10);
     peer.send(SLUICE_ACK, pattern(10), 30);
     cr_assert_eq(peer.socket->info().out_of_order, 2);

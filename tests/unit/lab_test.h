@@ -4,6 +4,7 @@
 #ifndef SLUICE_TESTS_LAB_TEST_H
 #define SLUICE_TESTS_LAB_TEST_H
 
+#include <array>
 #include <vector>
 
 #include "sluice.h"
@@ -78,6 +79,33 @@ public:
     std::vector<sluice_sack_block> blocks;
     uint64_t rtt = 0;   // taken by the handshake
     bool follow = true; // rcv follows what the machine sends
+};
+
+// One to which the test has opened a connection with no option but the MSS.
+struct Established : Scripted {
+    explicit Established(std::function<void(lab::Stack&)> configure = {}) : Scripted(configure)
+    {
+        open_passive();
+    }
+};
+
+// Five clients at a listener that holds two half-open connections, and for now
+// no handshake ends.
+struct Crowd : lab::Pair {
+    explicit Crowd(bool cookies)
+    {
+        b.config().max_syn_backlog = 2;
+        b.config().syncookies = cookies;
+        listener.listen(80);
+        back.down = true;
+        for (Socket*& client : clients) {
+            client = &a.socket();
+            client->connect(80);
+        }
+        sim.run_for(100000);
+    }
+    Socket& listener = b.socket();
+    std::array<Socket*, 5> clients{};
 };
 
 } // namespace sluice::test

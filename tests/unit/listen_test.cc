@@ -56,29 +56,12 @@ Test(listen, data_sent_while_the_queue_was_full_arrives)
 
 Test(listen, syns_beyond_the_half_open_limit_are_dropped_and_served_later)
 {
-    lab::Pair p;
-    p.b.config().max_syn_backlog = 2;
-    p.b.config().syncookies = 0;
-    Socket& listener = p.b.socket();
-    listener.listen(80);
-    p.back.down = true; // no handshake ends
-    std::vector<Socket*> clients;
-    for (int i = 0; i < 5; i++) {
-        clients.push_back(&p.a.socket());
-        clients.back()->connect(80);
-    }
-    p.sim.run_for(100000);
+    Crowd p(false);
     cr_assert_eq(p.b.half_opens.size(), 2);
     cr_assert_eq(p.b.counter(SLUICE_CNT_half_open_overflows), 3);
     p.back.down = false;
-    cr_assert(p.sim.run_until(
-        [&] {
-            for (Socket* c : clients)
-                if (!c->connected)
-                    return false;
-            return true;
-        },
-        60 * second));
+    cr_assert(p.sim.run_until([&] { return std::ranges::all_of(p.clients, &Socket::connected); },
+                              60 * second));
 }
 
 Test(listen, child_serves_what_came_with_the_last_ack)

@@ -3,7 +3,7 @@
 // no longer may, and how PAWS treats them.
 #include <criterion/criterion.h>
 
-#include "lab_test.h"
+#include "in_flight.h"
 
 using namespace sluice;
 using namespace sluice::test;
@@ -11,34 +11,21 @@ using namespace sluice::test;
 namespace
 {
 
-constexpr uint32_t in_flight = 10; // segments
-
 // A peer to which the machine has ten segments in flight.
-struct Overtaken : Scripted {
+struct Overtaken : Flight {
     explicit Overtaken(bool with_timestamps, bool with_sack = true)
     {
         timestamps = with_timestamps;
         sack = with_sack;
-        rtt = 20000;
-        open_passive();
-        first = rcv;
-        socket->write(pattern(in_flight * mss_now()));
-        cr_assert_eq(data_segments(), in_flight);
-        run(rtt);
-        sent.clear();
-        follow = false;
+        open();
+        socket->write(pattern(10 * size));
+        depart(10);
     }
-    uint32_t mss_now() const { return socket->info().snd_mss; }
-    uint32_t segment(uint32_t n) const { return first + n * mss_now(); }
-    // Everything before segment n arrived, and [from, to); sent `age` ms ago.
+    // It was sent `age` ms ago.
     void acked(uint32_t n, uint32_t from = 0, uint32_t to = 0, uint32_t age = 0)
     {
-        rcv = segment(n);
-        blocks.clear();
-        if (to > from)
-            blocks.push_back({segment(from), segment(to)});
         ts_value -= age;
-        ack();
+        Flight::acked(n, from, to);
         ts_value += age;
     }
     // Segment 0 goes out again; so much as `acked` later, the peer has got it twice.
@@ -50,7 +37,6 @@ struct Overtaken : Scripted {
         run(5000);
     }
     uint64_t counted(sluice_counter which) const { return stack.counter(which); }
-    uint32_t first = 0;
 };
 
 } // namespace

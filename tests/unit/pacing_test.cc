@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 
 #include "connection.h"
-#include "lab_test.h"
+#include "in_flight.h"
 
 using namespace sluice;
 using namespace sluice::test;
@@ -52,36 +52,21 @@ struct Fast : lab::Pair {
 };
 
 // Ten segments are out for a round trip of 20 ms; the rest waits behind them.
-struct Waiting : Scripted {
+struct Waiting : Flight {
     explicit Waiting(std::function<void(lab::Stack&)> configure = {}, uint32_t segments = 100)
-        : Scripted(configure)
+        : Flight(configure)
     {
-        rtt = 20 * ms;
         sack = true;
-        open_passive();
-        first = rcv;
-        mss_now = socket->info().snd_mss;
-        socket->write(pattern(segments * mss_now));
-        cr_assert_eq(data_segments(), 10);
-        run(rtt);
-        sent.clear();
-        follow = false;
-    }
-    // Acknowledges everything before segment n: how many segments that brings.
-    size_t acked(uint32_t n)
-    {
-        size_t before = data_segments();
-        rcv = first + n * mss_now;
-        send(SLUICE_ACK);
-        return data_segments() - before;
+        open();
+        socket->write(pattern(segments * size));
+        depart(10);
     }
     // Segments of the newest transmission.
     uint32_t newest() const
     {
         const Scoreboard& board = of(&socket->conn).board;
-        return board[board.size() - 1].length() / mss_now;
+        return board[board.size() - 1].length() / size;
     }
-    uint32_t first = 0, mss_now = 0;
 };
 
 uint64_t full(const Fast& p)
@@ -242,7 +227,7 @@ Test(pacing, the_rate_is_the_window_over_a_round_trip)
     };
     peer.acked(1);
     cr_assert_eq(peer.socket->info().pacing_rate, by(200), "slow start");
-    of(&peer.socket->conn).cc.ssthresh = 15 * peer.mss_now;
+    of(&peer.socket->conn).cc.ssthresh = 15 * peer.size;
     peer.acked(2);
     cr_assert_eq(peer.socket->info().pacing_rate, by(120), "near ssthresh");
     peer.stack.config().pacing_ca_ratio = 150;
@@ -325,7 +310,7 @@ Test(pacing, a_small_one_waits_for_the_next_acknowledgment)
     peer.run(100);
     cr_assert_eq(peer.acked(4), 6);
     cr_assert_eq(peer.newest(), 6, "in one");
-    cr_assert_eq(peer.socket->info().cwnd, 14 * peer.mss_now, "the window held it back");
+    cr_assert_eq(peer.socket->info().cwnd, 14 * peer.size, "the window held it back");
 }
 
 Test(pacing, the_part_of_the_window_is_a_parameter)
@@ -362,8 +347,7 @@ Test(pacing, nothing_waits_for_acknowledgments_while_something_looks_lost)
     Waiting peer([](lab::Stack& s) { s.config().min_tso_segs = 8; });
     cr_assert_eq(peer.acked(1), 2);
     peer.run(100);
-    peer.blocks = {{peer.first + 4 * peer.mss_now, peer.first + 5 * peer.mss_now}};
-    cr_assert_gt(peer.acked(2), 0);
+    cr_assert_gt(peer.acked(2, 4, 5), 0);
 }
 
 Test(pacing, a_small_one_does_not_wait_for_what_will_not_come_soon)
@@ -376,14 +360,26 @@ Test(pacing, a_small_one_does_not_wait_for_what_will_not_come_soon)
 
 // ---- queues of this host -------------------------------------------------------------------
 
+namespace
+{
+
+// An idle connection with a large window, on a host whose queue has been filled.
+struct Queued : Fast {
+    Queued()
+    {
+        a.config().slow_start_after_idle = 0;
+        takes(1 << 20);
+        sim.run_for(second);
+        sent.clear();
+        a.queued = 2 << 20;
+    }
+};
+
+} // namespace
+
 Test(pacing, a_full_queue_holds_all_but_the_first_back)
 {
-    Fast p;
-    p.a.config().slow_start_after_idle = 0;
-    p.takes(1 << 20);
-    p.sim.run_for(second);
-    p.sent.clear();
-    p.a.queued = 2 << 20;
+    Queued p;
     p.to->on_event = [](Socket& s) { s.read(1 << 20); };
     uint64_t again = p.a.counter(SLUICE_CNT_retrans_segs);
     p.from->write(pattern(500000));
@@ -403,11 +399,7 @@ Test(pacing, a_full_queue_holds_all_but_the_first_back)
 
 Test(pacing, a_queue_that_stays_full_is_looked_at_less_and_less)
 {
-    Fast p;
-    p.a.config().slow_start_after_idle = 0;
-    p.takes(1 << 20);
-    p.sim.run_for(second);
-    p.a.queued = 2 << 20;
+    Queued p;
     uint64_t before = full(p);
     p.from->write(pattern(500000));
     p.forth.down = true; // nor does anything else happen
@@ -457,22 +449,16 @@ Test(pacing, lost_segments_wait_for_the_queue_too)
 {
     Waiting peer;
     peer.stack.queued = 2 << 20;
-    peer.blocks = {{peer.first + 4 * peer.mss_now, peer.first + 10 * peer.mss_now}};
-    cr_assert_eq(peer.acked(1), 0);
+    cr_assert_eq(peer.acked(1, 4, 10), 0);
     cr_assert_gt(peer.socket->info().lost, 0u);
     peer.stack.queued = 0;
     peer.run(500);
-    cr_assert_eq(peer.sent.at(0).seq, peer.first + 1 * peer.mss_now);
+    cr_assert_eq(peer.sent.at(0).seq, peer.segment(1));
 }
 
 Test(pacing, a_queue_that_drains_is_filled_at_once)
 {
-    Fast p;
-    p.a.config().slow_start_after_idle = 0;
-    p.takes(1 << 20);
-    p.sim.run_for(second);
-    p.sent.clear();
-    p.a.queued = 2 << 20;
+    Queued p;
     p.from->write(pattern(500000));
     p.sim.run_for(10);
     cr_assert(waits(*p.from));

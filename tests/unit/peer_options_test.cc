@@ -61,8 +61,7 @@ Test(peer_options, segments_are_no_smaller_than_the_namespace_says)
 
 Test(peer_options, malformed_option_is_counted_once)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     HeaderFields f = peer.fields(SLUICE_ACK);
     f.timestamp = true;
     uint8_t header[SLUICE_HEADER_MAX];

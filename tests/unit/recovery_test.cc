@@ -62,33 +62,20 @@ namespace
 {
 
 // Forty small segments in flight.
-struct SmallInFlight : Scripted {
-    static constexpr uint32_t size = 30, number = 40;
+struct SmallInFlight : Flight {
+    static constexpr uint32_t number = 40;
 
     explicit SmallInFlight(bool with_sack = false, std::function<void(lab::Stack&)> configure = {})
-        : Scripted(configure)
+        : Flight(configure)
     {
         sack = with_sack;
-        rtt = 20000;
-        open_passive();
-        first = rcv;
+        open();
+        size = 30;
         socket->set(SLUICE_OPTION_NODELAY, 1);
         for (uint32_t i = 0; i < number; i++)
             socket->write(pattern(size, i));
-        cr_assert_eq(data_segments(), number);
-        run(rtt);
-        sent.clear();
-        follow = false;
+        depart(number);
     }
-    void acked(uint32_t n, std::vector<std::pair<uint32_t, uint32_t>> sacked = {})
-    {
-        rcv = first + n * size;
-        blocks.clear();
-        for (auto [from, to] : sacked)
-            blocks.push_back({first + from * size, first + to * size});
-        ack();
-    }
-    uint32_t first;
 };
 
 } // namespace

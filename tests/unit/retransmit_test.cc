@@ -7,11 +7,32 @@
 using namespace sluice;
 using namespace sluice::test;
 
+namespace
+{
+
+// From now on, in microseconds.
+void gives_up_between(Scripted& peer, uint64_t least, uint64_t most)
+{
+    uint64_t begin = peer.sim.now();
+    cr_assert(peer.sim.run_until([&] { return peer.socket->closed; }, 2 * most));
+    uint64_t took = peer.sim.now() - begin;
+    cr_assert(took >= least && took < most, "gave up after %lu us", took);
+    cr_assert_eq(peer.socket->error, 110);
+}
+
+// A write of which the peer never hears.
+struct Unheard : Established {
+    explicit Unheard(std::function<void(lab::Stack&)> configure = {}) : Established(configure)
+    {
+        socket->write(pattern(100));
+    }
+};
+
+} // namespace
+
 Test(retransmit, timeout_sends_the_oldest_segment_again)
 {
-    Scripted peer;
-    peer.open_passive();
-    peer.socket->write(pattern(100));
+    Unheard peer;
     cr_assert_eq(peer.data_segments(), 1);
     peer.run(2 * second);
     cr_assert_geq(peer.data_segments(), 2);
@@ -22,9 +43,7 @@ Test(retransmit, timeout_sends_the_oldest_segment_again)
 
 Test(retransmit, timeout_doubles)
 {
-    Scripted peer;
-    peer.open_passive();
-    peer.socket->write(pattern(100));
+    Unheard peer;
     peer.run(30 * second);
     cr_assert_geq(peer.sent.size(), 6);
     for (size_t i = 3; i < peer.sent.size(); i++) {
@@ -36,9 +55,7 @@ Test(retransmit, timeout_doubles)
 
 Test(retransmit, timeout_never_exceeds_the_greatest)
 {
-    Scripted peer([](lab::Stack& s) { s.config().rto_max = 2 * second; });
-    peer.open_passive();
-    peer.socket->write(pattern(100));
+    Unheard peer([](lab::Stack& s) { s.config().rto_max = 2 * second; });
     peer.run(60 * second);
     for (size_t i = 1; i < peer.sent.size(); i++)
         cr_assert_leq(peer.sent[i].when - peer.sent[i - 1].when, 2 * second);
@@ -46,52 +63,32 @@ Test(retransmit, timeout_never_exceeds_the_greatest)
 
 Test(retransmit, established_connection_gives_up_as_late_as_linux)
 {
-    Scripted peer;
-    peer.open_passive();
-    peer.socket->write(pattern(100));
-    uint64_t begin = peer.sim.now();
-    peer.sim.run_until([&] { return peer.socket->closed; }, 2000 * second);
-    uint64_t took = (peer.sim.now() - begin) / second;
-    cr_assert_eq(peer.socket->error, 110);
-    cr_assert(took >= 924 && took <= 1100, "gave up after %lu s", took);
+    Unheard peer;
+    gives_up_between(peer, 924 * second, 1100 * second);
 }
 
 Test(retransmit, low_least_timeout_gives_up_no_sooner)
 {
-    Scripted peer([](lab::Stack& s) { s.config().rto_min = 1000; });
-    peer.open_passive();
-    peer.socket->write(pattern(100));
-    uint64_t begin = peer.sim.now();
-    peer.sim.run_until([&] { return peer.socket->closed; }, 2000 * second);
-    uint64_t took = (peer.sim.now() - begin) / second;
-    cr_assert_eq(peer.socket->error, 110);
-    cr_assert(took >= 924 && took <= 1100, "gave up after %lu s", took);
+    Unheard peer([](lab::Stack& s) { s.config().rto_min = 1000; });
+    gives_up_between(peer, 924 * second, 1100 * second);
 }
 
 Test(retransmit, user_timeout_gives_up_sooner)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->set(SLUICE_OPTION_USER_TIMEOUT, 5 * second);
     peer.socket->write(pattern(100));
-    uint64_t begin = peer.sim.now();
-    cr_assert(peer.sim.run_until([&] { return peer.socket->closed; }, 100 * second));
-    cr_assert_lt(peer.sim.now() - begin, 15 * second);
+    gives_up_between(peer, 5 * second, 15 * second);
 }
 
 // Not only when a timeout that had doubled comes to its end (RFC 5482 3).
 Test(retransmit, user_timeout_is_kept_to_the_second)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->set(SLUICE_OPTION_USER_TIMEOUT, 30 * second);
     peer.socket->write(pattern(100));
     cr_assert(peer.sim.run_until([&] { return peer.data_segments() == 2; }, 2 * second));
-    uint64_t begin = peer.sim.now();
-    cr_assert(peer.sim.run_until([&] { return peer.socket->closed; }, 100 * second));
-    uint64_t took = peer.sim.now() - begin;
-    cr_assert(took >= 30 * second && took < 31 * second, "%lu us", took);
-    cr_assert_eq(peer.socket->error, 110);
+    gives_up_between(peer, 30 * second, 31 * second);
 }
 
 Test(retransmit, user_timeout_of_a_handshake_is_kept_to_the_second)
@@ -100,12 +97,8 @@ Test(retransmit, user_timeout_of_a_handshake_is_kept_to_the_second)
     peer.nxt = peer.isn;
     peer.socket = &peer.stack.socket();
     peer.socket->set(SLUICE_OPTION_USER_TIMEOUT, 10 * second);
-    uint64_t begin = peer.sim.now();
     peer.socket->connect(9);
-    cr_assert(peer.sim.run_until([&] { return peer.socket->closed; }, 100 * second));
-    uint64_t took = peer.sim.now() - begin;
-    cr_assert(took >= 10 * second && took < 11 * second, "%lu us", took);
-    cr_assert_eq(peer.socket->error, 110);
+    gives_up_between(peer, 10 * second, 11 * second);
 }
 
 // An interval cut short by it brings no retransmission.
@@ -113,8 +106,7 @@ Test(retransmit, user_timeout_sends_nothing_more_often)
 {
     size_t with = 0, without = 0;
     for (size_t* n : {&with, &without}) {
-        Scripted peer;
-        peer.open_passive();
+        Established peer;
         if (n == &with)
             peer.socket->set(SLUICE_OPTION_USER_TIMEOUT, 30 * second);
         peer.socket->write(pattern(100));
@@ -141,9 +133,7 @@ Test(retransmit, window_falls_to_one_segment_and_grows_again)
 
 Test(retransmit, no_round_trip_sample_from_a_retransmission)
 {
-    Scripted peer;
-    peer.open_passive();
-    peer.socket->write(pattern(100));
+    Unheard peer;
     uint32_t before = peer.socket->info().rtt;
     peer.run(5 * second);
     peer.ack();
@@ -154,9 +144,7 @@ Test(retransmit, no_round_trip_sample_from_a_retransmission)
 // which an acknowledgment of what was sent twice can't do (Karn) ...
 Test(retransmit, backoff_lasts_until_a_round_trip_is_measured)
 {
-    Scripted peer;
-    peer.open_passive();
-    peer.socket->write(pattern(100));
+    Unheard peer;
     peer.run(10 * second);
     uint8_t backoff = peer.socket->info().backoff;
     cr_assert_gt(backoff, 2);

@@ -10,8 +10,7 @@ using namespace sluice::test;
 
 Test(nagle, second_small_segment_waits_for_the_first)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->write(pattern(10));
     peer.socket->write(pattern(20));
     peer.socket->write(pattern(30));
@@ -23,8 +22,7 @@ Test(nagle, second_small_segment_waits_for_the_first)
 
 Test(nagle, nodelay_sends_at_once)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->set(SLUICE_OPTION_NODELAY, 1);
     peer.socket->write(pattern(10));
     peer.socket->write(pattern(20));
@@ -33,8 +31,7 @@ Test(nagle, nodelay_sends_at_once)
 
 Test(nagle, full_segments_never_wait)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->write(pattern(10));
     peer.socket->write(pattern(3000));
     cr_assert_eq(peer.data_segments(), 3);
@@ -42,8 +39,7 @@ Test(nagle, full_segments_never_wait)
 
 Test(cork, holds_until_full_or_released)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->set(SLUICE_OPTION_CORK, 1);
     peer.socket->write(pattern(100));
     cr_assert_eq(peer.data_segments(), 0);
@@ -57,8 +53,7 @@ Test(cork, holds_until_full_or_released)
 
 Test(cork, gives_in_after_200_ms)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->set(SLUICE_OPTION_CORK, 1);
     peer.socket->write(pattern(100));
     peer.run(190000);
@@ -69,8 +64,7 @@ Test(cork, gives_in_after_200_ms)
 
 Test(cork, more_holds_until_the_next_write)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->write(pattern(100), true);
     cr_assert_eq(peer.data_segments(), 0);
     peer.socket->write(pattern(100));
@@ -141,8 +135,7 @@ Test(offload, one_transmission_carries_64_kilobytes)
 
 Test(push, marks_the_end_of_what_was_written)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->write(pattern(2 * 1460 + 10));
     cr_assert_eq(peer.sent.size(), 3);
     cr_assert_not(peer.sent[0].flags & SLUICE_PSH);
@@ -152,8 +145,7 @@ Test(push, marks_the_end_of_what_was_written)
 
 Test(slow_start, initial_window_is_ten_segments)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->write(pattern(100000));
     cr_assert_eq(peer.data_segments(), 10);
 }

@@ -39,8 +39,7 @@ void point(Scripted& peer, uint16_t pointer, const Bytes& data = {}, int32_t off
 
 Test(urgent_sender, points_behind_the_last_byte)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     uint32_t first = peer.rcv;
     peer.socket->write_urgent(pattern(10));
     cr_assert_eq(peer.sent.size(), 1);
@@ -52,8 +51,7 @@ Test(urgent_sender, points_behind_the_last_byte)
 
 Test(urgent_sender, every_segment_up_to_the_byte_points_at_it)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.stack.gso_max = 65535;
     uint32_t first = peer.rcv;
     peer.socket->write_urgent(pattern(5000));
@@ -64,8 +62,7 @@ Test(urgent_sender, every_segment_up_to_the_byte_points_at_it)
 
 Test(urgent_sender, what_follows_does_not)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->set(SLUICE_OPTION_NODELAY, 1);
     peer.socket->write_urgent(pattern(10));
     peer.socket->write(pattern(10));
@@ -76,8 +73,7 @@ Test(urgent_sender, what_follows_does_not)
 
 Test(urgent_sender, neither_nagle_nor_cork_holds_it)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->write(pattern(10));
     peer.socket->write(pattern(10));
     cr_assert_eq(peer.data_segments(), 1);
@@ -94,8 +90,7 @@ Test(urgent_sender, neither_nagle_nor_cork_holds_it)
 
 Test(urgent_sender, mode_ends_when_the_byte_is_acknowledged)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->write_urgent(pattern(10));
     peer.ack();
     peer.socket->write(pattern(10));
@@ -107,8 +102,7 @@ Test(urgent_sender, mode_ends_when_the_byte_is_acknowledged)
 
 Test(urgent_sender, retransmission_points_too)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     uint32_t first = peer.rcv;
     peer.socket->write_urgent(pattern(2000));
     peer.sent.clear();
@@ -120,8 +114,7 @@ Test(urgent_sender, retransmission_points_too)
 
 Test(urgent_sender, closed_window_is_told_of_it_at_once_and_by_probes)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.window = 0;
     peer.ack();
     uint32_t first = peer.rcv;
@@ -161,8 +154,7 @@ Test(urgent_sender, pointer_too_far_away_goes_as_far_as_it_can)
 
 Test(urgent_sender, newer_byte_replaces_the_older)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     uint32_t first = peer.rcv;
     peer.socket->write_urgent(pattern(10));
     peer.socket->write_urgent(pattern(10));
@@ -176,8 +168,7 @@ Test(urgent_sender, newer_byte_replaces_the_older)
 
 Test(urgent_receiver, byte_before_the_pointer_is_urgent)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     uint32_t first = peer.nxt;
     point(peer, 10, pattern(10));
     cr_assert_eq(peer.socket->marks.size(), 1);
@@ -188,8 +179,7 @@ Test(urgent_receiver, byte_before_the_pointer_is_urgent)
 
 Test(urgent_receiver, is_told_ahead_of_the_byte_and_once)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     uint32_t first = peer.nxt;
     point(peer, 300);
     point(peer, 300, pattern(100));
@@ -202,8 +192,7 @@ Test(urgent_receiver, is_told_ahead_of_the_byte_and_once)
 
 Test(urgent_receiver, pointer_of_zero_is_the_first_byte)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     uint32_t first = peer.nxt;
     point(peer, 0, pattern(10));
     cr_assert_eq(peer.socket->marks.size(), 1);
@@ -212,8 +201,7 @@ Test(urgent_receiver, pointer_of_zero_is_the_first_byte)
 
 Test(urgent_receiver, pointer_to_what_was_received_says_nothing)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.send(SLUICE_ACK, pattern(100));
     point(peer, 50, {}, -100);
     point(peer, 100, pattern(100), -100);
@@ -223,8 +211,7 @@ Test(urgent_receiver, pointer_to_what_was_received_says_nothing)
 
 Test(urgent_receiver, only_forward)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     uint32_t first = peer.nxt;
     point(peer, 500);
     point(peer, 400);
@@ -237,8 +224,7 @@ Test(urgent_receiver, only_forward)
 
 Test(urgent_receiver, hears_of_it_while_its_window_is_closed)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->receive_buffer = 1000;
     uint32_t first = peer.nxt;
     while (peer.last().window || peer.sent.empty()) {
@@ -254,8 +240,7 @@ Test(urgent_receiver, hears_of_it_while_its_window_is_closed)
 
 Test(urgent_receiver, byte_beyond_a_gap)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     uint32_t first = peer.nxt;
     Bytes all = pattern(200);
     point(peer, 100, Bytes(all.begin() + 100, all.end()), 100);
@@ -267,8 +252,7 @@ Test(urgent_receiver, byte_beyond_a_gap)
 
 Test(urgent_receiver, far_pointer_that_nothing_follows_stalls_nothing)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     point(peer, 65535, pattern(10));
     peer.send(SLUICE_ACK, pattern(100));
     peer.send(SLUICE_ACK | SLUICE_FIN);
@@ -278,8 +262,7 @@ Test(urgent_receiver, far_pointer_that_nothing_follows_stalls_nothing)
 
 Test(urgent_receiver, nothing_urgent_stands_behind_a_fin)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.send(SLUICE_ACK | SLUICE_FIN, pattern(10), 100);
     point(peer, 200, pattern(50));
     cr_assert_eq(peer.socket->marks.size(), 0);
@@ -296,8 +279,7 @@ Test(urgent_receiver, nothing_urgent_stands_behind_a_fin)
 
 Test(urgent_receiver, pointer_of_a_segment_that_is_refused_says_nothing)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     point(peer, 10, {}, 70000);                   // beyond the window
     point(peer, 10, pattern(10), 1, SLUICE_URG);  // no ACK
     point(peer, 10, {}, 1, urg_ack | SLUICE_SYN); // challenged
@@ -318,8 +300,7 @@ Test(urgent_receiver, pointer_in_a_syn_says_nothing)
 
 Test(urgent_receiver, marks_that_were_passed_are_forgotten)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     point(peer, 10, pattern(10));
     cr_assert_not(of(&peer.socket->conn).rcv.urgent);
     peer.socket->write_urgent(pattern(10));

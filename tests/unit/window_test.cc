@@ -72,8 +72,7 @@ Test(window, closes_when_nobody_reads_and_opens_when_somebody_does)
 
 Test(window, probes_go_on_as_long_as_the_peer_answers)
 {
-    Scripted peer([](lab::Stack& s) { s.config().rto_max = 5 * second; });
-    peer.open_passive();
+    Established peer([](lab::Stack& s) { s.config().rto_max = 5 * second; });
     peer.window = 0;
     peer.ack();
     peer.socket->write(pattern(5000));
@@ -91,8 +90,7 @@ Test(window, probes_go_on_as_long_as_the_peer_answers)
 
 Test(window, unanswered_probes_give_up)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.window = 0;
     peer.ack();
     peer.socket->write(pattern(5000));
@@ -124,8 +122,7 @@ uint64_t answered_until_closed(Scripted& peer)
 // tcp(7), TCP_USER_TIMEOUT: that the peer answers doesn't count while its window is closed.
 Test(window, user_timeout_ends_a_closed_window_that_is_answered)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->set(SLUICE_OPTION_USER_TIMEOUT, 10 * second);
     peer.window = 0;
     peer.ack();
@@ -138,8 +135,7 @@ Test(window, user_timeout_ends_a_closed_window_that_is_answered)
 
 Test(window, user_timeout_ends_a_window_that_shrank_under_data)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->set(SLUICE_OPTION_USER_TIMEOUT, 10 * second);
     peer.socket->write(pattern(5000));
     peer.rcv -= 5000;
@@ -154,8 +150,7 @@ Test(window, user_timeout_ends_a_window_that_shrank_under_data)
 
 Test(window, user_timeout_begins_anew_when_the_window_opens)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->set(SLUICE_OPTION_USER_TIMEOUT, 10 * second);
     peer.socket->write(pattern(100000));
     for (int i = 0; i < 10; i++) {
@@ -269,8 +264,7 @@ Test(window, fin_waits_for_data_that_the_window_after_idle_holds_back)
 
 Test(window, small_opening_is_not_advertised)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.socket->receive_buffer = 10000;
     for (int i = 0; i < 200 && peer.nxt - peer.isn < 300000; i++) {
         uint32_t room = of(&peer.socket->conn).receive_window();
@@ -292,8 +286,7 @@ Test(window, small_opening_is_not_advertised)
 
 Test(window, small_opening_is_not_used_at_once)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     peer.window = 0;
     peer.ack();
     peer.socket->write(pattern(5000));
@@ -348,8 +341,7 @@ Test(window, right_edge_never_moves_left)
 
 Test(window, bytes_beyond_it_are_dropped_and_counted)
 {
-    Scripted peer;
-    peer.open_passive();
+    Established peer;
     uint32_t room = of(&peer.socket->conn).receive_window();
     peer.send(SLUICE_ACK, pattern(1000), static_cast<int32_t>(room) - 400);
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_beyond_window), 600);
