@@ -13,6 +13,8 @@ QEMU = "qemu-system-x86_64"
 # Its first number is the order in which virtio devices were found.
 CHANNEL = "/dev/vport*p1"
 SCRATCH = tempfile.gettempdir()
+KVM = "/dev/kvm"
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 PROBE_SECONDS = 10
 PROBE_SAYS = b"sluice: the guest runs"
 
@@ -46,10 +48,9 @@ def kvm_runs_a_guest(kernel_path, initramfs_path):
 
 def kvm_works(kernel_path, initramfs_path):
     """Whether KVM can really run this guest; asked once for each boot of the machine."""
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+    if not os.access(KVM, os.R_OK | os.W_OK):
         return False
-    key = digest(read_file("/proc/sys/kernel/random/boot_id"), kernel_path,
-                 output_of([QEMU, "--version"], QEMU))
+    key = digest(read_file(BOOT_ID), kernel_path, output_of([QEMU, "--version"], QEMU))
     path = os.path.join(cache_directory(), f"kvm-{key}")
     if not os.path.exists(path):
         note("trying whether KVM can run a guest (once)")
