@@ -88,3 +88,23 @@ Test(address, room_in_the_list_is_kept_to)
     cr_expect(count == 1);
     cr_expect(list[1].ssl_port == 0x5a5a);
 }
+
+Test(address, what_is_missing_is_named)
+{
+    for (auto [text, wanted] : {std::pair{"192.0.2.1", "HOST:PORT is wanted"},
+                                {"7000", "HOST:PORT is wanted"},
+                                {":7000", "the host is missing"},
+                                {"192.0.2.1:", "the port is missing"},
+                                {"192.0.2.1:65536", "a port is at most 65535"},
+                                {"192.0.2.1:4294967376", "a port is at most 65535"},
+                                {"192.0.2.1:99999999999999999999", "a port is at most 65535"},
+                                {"192.0.2.1:nonesuch", "no such port"},
+                                {"192.0.2.1:-1", "a port is at most 65535"},
+                                {"::1:7000", "an IPv6 address is written [address]:port"}}) {
+        sockaddr_sluice list[1];
+        unsigned count = 1;
+        const char* wrong = sluice_parse_address(text, false, list, &count);
+        cr_assert(wrong, "accepted '%s'", text);
+        expect_text(wrong, wanted);
+    }
+}

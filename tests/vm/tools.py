@@ -832,6 +832,40 @@ def ss_filters():
         abort(*socks)
 
 
+# ---- words that are wrong, and help ----------------------------------------------------
+
+@test()
+def wrong_words_are_named():
+    for words, complaint in (((), "which command? (see sluice --help)"),
+                             (("nonesuch", "1", "2"), "no such command: nonesuch (see sluice --help)"),
+                             (("--nonesuch",), "not expected: --nonesuch (see sluice --help)"),
+                             (("ss", "--nonesuch"), "not expected: --nonesuch (see sluice ss --help)"),
+                             (("send", "a:1", "b", "c d", "e"), "not expected: c d (see sluice send --help)"),
+                             (("send",), "HOST:PORT is missing (see sluice send --help)"),
+                             (("recv",), "[ADDRESS:]PORT is missing (see sluice recv --help)"),
+                             (("send", "10.0.0.1"), "10.0.0.1: HOST:PORT is wanted"),
+                             (("stat", "-c", "3"), "--count requires --watch (see sluice stat --help)"),
+                             (("send", "--tcp", "--tcp-kernel", "a:1"),
+                              "--tcp excludes --tcp-kernel (see sluice send --help)")):
+        done = sluice(*words, check=False)
+        equal((done.returncode, done.stdout, done.stderr), (2, "", f"sluice: {complaint}\n"), words)
+
+
+@test()
+def every_command_explains_itself():
+    overview = sluice("--help").stdout
+    equal(sluice("help").stdout, overview)
+    commands = overview.split("Subcommands:\n")[1].split("\n\n")[0].splitlines()
+    for command in (line.split()[0] for line in commands):
+        text = sluice(command, "--help").stdout
+        equal(sluice("help", command).stdout, text)
+        check(f"Usage: sluice {command} [OPTIONS]" in text, text)
+        for word in "REQUIRED", "Excludes", "FLOAT", "TEXT", "words":    # of the library's, not ours
+            check(word not in text, f"{word} in {text}")
+    for usage in "send [OPTIONS] HOST:PORT [FILE]", "run [OPTIONS] PROGRAM [ARGUMENT...]":
+        check(f"sluice {usage}\n" in sluice("help", usage.split()[0]).stdout, usage)
+
+
 # ---- get and set -----------------------------------------------------------------------
 
 PAIRS = SLUICE4, SLUICE6, INET, INET6, REAL4, REAL6

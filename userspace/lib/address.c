@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "libsluice.h"
@@ -45,10 +46,16 @@ static const char *look_up(const char *host, const char *port, bool passive,
 		.ai_flags = AI_V4MAPPED | AI_ALL | (passive ? AI_PASSIVE : 0),
 	};
 	bool any = !host[0] || !strcmp(host, "*");
-	int error = getaddrinfo(any ? NULL : host, port, &hints, found);
+	int error;
 
+	/* The C library would take the rest of a division by 65536. */
+	if (strtoul(port, NULL, 10) > 65535)
+		return "a port is at most 65535";
+	error = getaddrinfo(any ? NULL : host, port, &hints, found);
 	if (error == EAI_SYSTEM)
 		return strerror(errno);
+	if (error == EAI_SERVICE)
+		return "no such port";
 	return error ? gai_strerror(error) : NULL;
 }
 
@@ -64,7 +71,7 @@ const char *sluice_parse_address(const char *text, bool passive, struct sockaddr
 	if (wrong)
 		return wrong;
 	if (!host[0] && !passive)
-		return "the host is missing";
+		return strchr(text, ':') ? "the host is missing" : "HOST:PORT is wanted";
 	wrong = look_up(host, port, passive, &found);
 	if (wrong)
 		return wrong;

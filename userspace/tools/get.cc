@@ -213,7 +213,9 @@ void add_get(CLI::App& program)
         "get", "Show this network namespace's defaults, or a live connection's settings");
     command->footer("  sluice get [NAME...]\n"
                     "  sluice get LOCAL:PORT REMOTE:PORT [cc] [sndbuf] [rcvbuf]");
-    command->add_option("words", options->words, "Only these, or whose");
+    command
+        ->add_option("words", options->words, "Only these; after a connection's addresses, of it")
+        ->type_name("NAME");
     command->add_flag("-r,--raw", options->raw,
                       "Values alone, times in microseconds and sizes in bytes");
     command->add_flag("--json", options->json, "As a JSON object");

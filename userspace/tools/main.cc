@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "control.h"
 #include "failure.h"
+#include "help.h"
 #include "output.h"
 
 #include <algorithm>
@@ -38,17 +39,23 @@ int complain(const std::string& line, int status)
     return status;
 }
 
-// CLI11 may say a thing in several lines.
-int complain_of_usage(const CLI::ParseError& error)
+// "help COMMAND" is what a user of other programs may type.
+std::vector<std::string> words_of(int argc, char** argv)
 {
-    std::string line = error.what();
-    return complain(line.substr(0, line.find('\n')) + " (see sluice --help)", exit_usage);
+    std::vector<std::string> words(argv + 1, argv + argc);
+    if (!words.empty() && words[0] == "help") {
+        words.erase(words.begin());
+        words.push_back("--help");
+    }
+    drop_dashes_of_run(words);
+    return words;
 }
 
 int run(int argc, char** argv)
 {
     CLI::App program("Moves data over Sluice, and looks into and steers its connections.",
                      "sluice");
+    program.formatter(std::make_shared<Help>());
     program.set_version_flag("-V,--version", "");
     program.require_subcommand(0, 1); // a wrong one is better named than asked for
     add_send(program);
@@ -62,8 +69,7 @@ int run(int argc, char** argv)
     program.footer("'sluice COMMAND --help' explains a command.");
     bool asked = false; // for help or the version
     try {
-        std::vector<std::string> words(argv + 1, argv + argc);
-        drop_dashes_of_run(words);
+        std::vector<std::string> words = words_of(argc, argv);
         std::reverse(words.begin(), words.end()); // as CLI11 wants them
         program.parse(std::move(words));
     } catch (const CLI::CallForHelp&) {
@@ -73,7 +79,7 @@ int run(int argc, char** argv)
         asked = true;
         print(version_text());
     } catch (const CLI::ParseError& error) {
-        return complain_of_usage(error);
+        throw wrong_words(program, error);
     }
     if (program.get_subcommands().empty() && !asked)
         throw usage_error("which command? (see sluice --help)");

@@ -108,14 +108,15 @@ void add_recv(CLI::App& program)
     auto connections = std::make_shared<unsigned>(1);
     CLI::App* command = program.add_subcommand(
         "recv", "Listen, and write what arrives to a file or standard output");
-    command->add_option("address", options->endpoint, "Where to listen: PORT or ADDRESS:PORT")
+    command
+        ->add_option("address", options->endpoint, "Where to listen; PORT alone: at every address")
         ->required()
         ->type_name("[ADDRESS:]PORT");
     command->add_option("file", options->file, "File to write; - is standard output (the default)")
         ->type_name("FILE");
     command->add_flag("-l,--listen")->description("Wait for a connection, as recv always does");
     command->add_option("-n,--connections", *connections, "Take so many, one after the other (1)")
-        ->check(CLI::Range(1, 1000000))
+        ->check(CLI::Range(1, 1000000).description(""))
         ->type_name("N");
     command->add_option("-b,--bytes", options->bytes_text, "Fail unless so many bytes arrive")
         ->type_name("SIZE");

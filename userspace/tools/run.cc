@@ -173,6 +173,8 @@ void try_socket(const RunOptions& o, int protocol)
                                         static_cast<socklen_t>(cc.size()));
     int why = errno;
     close(fd);
+    if (error && why == ENOENT)
+        throw Failure(fmt::format("no congestion-control algorithm '{}' (see sluice cc)", cc));
     if (error)
         throw system_failure(fmt::format("congestion control {}", cc), why);
 }

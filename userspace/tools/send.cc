@@ -121,7 +121,7 @@ void add_send(CLI::App& program)
 {
     auto options = std::make_shared<TransferOptions>();
     CLI::App* command = program.add_subcommand("send", "Send a file or standard input to a peer");
-    command->add_option("--to,address", options->endpoint, "HOST:PORT; IPv6 as [ADDRESS]:PORT")
+    command->add_option("address", options->endpoint, "The peer; IPv6 as [ADDRESS]:PORT")
         ->required()
         ->type_name("HOST:PORT");
     command->add_option("file", options->file, "File to send; - is standard input (the default)")

@@ -99,7 +99,7 @@ void add_set(CLI::App& program)
                     "A VALUE of '-' is read from standard input: for secrets.\n"
                     "Times take us, ms, s or min (1.5s), sizes K, M or G (1M is 1048576 bytes).\n"
                     "Needs CAP_NET_ADMIN in the network namespace.");
-    command->add_option("words", *words, "What to set, and to what")->required();
+    command->add_option("words", *words, "What to set, and to what")->type_name("WORD");
     command->callback([words] { set(*words); });
 }
 

@@ -144,12 +144,14 @@ void add_ss(CLI::App& program)
     command->add_flag("-n,--numeric")->description("Show numbers for ports, as ss does always");
     command->add_flag("--json", o.json, "One JSON array with everything (with -p, processes)");
     command->add_option("-w,--watch", o.interval, "Again and again")
-        ->check(CLI::Range(0.01, 1e6))
+        ->check(CLI::Range(0.01, 1e6).description(""))
         ->type_name("SECONDS");
-    command->add_option("filter", o.filter, "As for ss(8): 'dport = :80 and src 10.0.0.0/8'");
+    command->add_option("filter", o.filter, "As for ss(8): 'dport = :80 and src 10.0.0.0/8'")
+        ->type_name("CONDITION");
     command->footer(
         "Conditions: sport, dport = != < <= > >= PORT; src, dst ADDRESS[/PREFIX][:PORT];\n"
-        "state NAME, exclude NAME, uid NUMBER; joined by and, or, not and ( ).\n"
+        "state NAME, exclude NAME, uid NUMBER, wire = native or tcp; joined by and, or,\n"
+        "not and ( ).\n"
         "States: established, syn-sent, syn-recv, fin-wait-1, fin-wait-2, time-wait,\n"
         "unconn, close-wait, last-ack, listen, closing; all, connected, synchronized.");
     command->callback([options] { list(*options); });

@@ -105,11 +105,11 @@ void add_stat(CLI::App& program)
 {
     auto options = std::make_shared<StatOptions>();
     CLI::App* command = program.add_subcommand("stat", "Show this network namespace's counters");
-    command->add_option("pattern", options->patterns,
-                        "Only counters of these names, as 'retrans*'");
+    command->add_option("pattern", options->patterns, "Only counters of these names, as 'retrans*'")
+        ->type_name("NAME");
     CLI::Option* watch =
         command->add_option("-w,--watch", options->interval, "Every so often, show what was added")
-            ->check(CLI::Range(0.01, 1e6))
+            ->check(CLI::Range(0.01, 1e6).description(""))
             ->type_name("SECONDS");
     command->add_option("-c,--count", options->times, "With -w: stop after so many times")
         ->needs(watch)

@@ -62,7 +62,7 @@ uint32_t parse_states(std::string_view name)
     for (const Alias& alias : aliases)
         if (alias.name == wanted)
             return alias.states;
-    throw usage_error(fmt::format("unknown state '{}'", name));
+    throw usage_error(fmt::format("unknown state '{}' (see sluice ss --help)", name));
 }
 
 } // namespace sluice
