@@ -2,12 +2,18 @@
 # Runs test functions, each for its transports, with a limit on time; prints a
 # line for each and counts at the end.
 import contextlib
+import os
+import shlex
 import signal
 import sys
 import time
 import traceback
 
 tests = []
+
+# They load modules, change sysctls and fill the memory.
+if "SLUICE_VM" not in os.environ:
+    sys.exit(f"{sys.argv[0]} changes the machine it runs on; in a VM: scripts/vm -- {shlex.join(sys.argv)}")
 
 
 def test(*transports, limit=300):
@@ -94,5 +100,7 @@ def run(*only):
         finally:
             signal.alarm(0)
         print(f"{result:6} {name} ({time.monotonic() - begin:.2f} s)", flush=True)
+    if not passed + failed:
+        print(f"no test has {' or '.join(only)} in its name")
     print(f"{passed} passed, {failed} failed", flush=True)
     sys.exit(1 if failed or not passed else 0)
