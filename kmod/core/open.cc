@@ -15,7 +15,7 @@ namespace
 {
 // Linux waits two jiffies; the reset must only not be overtaken.
 constexpr Duration syn_behind_reset(8000);
-}
+} // namespace
 
 void Connection::set_path(const sluice_path& path)
 {
