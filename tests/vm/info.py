@@ -34,7 +34,7 @@ BESIDE = [Beside(t, KERNEL6 if ":" in t.host else KERNEL4) for t in FAR if t.slu
 # the sizes of buffers and the windows that come of them, and on how ACKs fall together.
 SAME = """state ca_state retransmits probes backoff options wscales snd_mss advmss pmtu unacked sacked lost retrans
     fackets reordering total_retrans notsent_bytes delivered_ce bytes_sent bytes_retrans dsack_dups reord_seen
-    rcv_ooopack rehash total_rto total_rto_recoveries total_rto_time snd_ssthresh max_pacing_rate""".split()
+    rcv_ooopack rehash total_rto total_rto_recoveries total_rto_time max_pacing_rate""".split()
 
 
 def carry(sender, receiver, size):

@@ -844,7 +844,11 @@ def wrong_words_are_named():
                              (("send",), "HOST:PORT is missing (see sluice send --help)"),
                              (("recv",), "[ADDRESS:]PORT is missing (see sluice recv --help)"),
                              (("send", "10.0.0.1"), "10.0.0.1: HOST:PORT is wanted"),
+                             (("set",), "set takes NAME VALUE, or LOCAL:PORT REMOTE:PORT and then cc NAME, sndbuf SIZE "
+                              "or rcvbuf SIZE (see sluice set --help)"),
                              (("stat", "-c", "3"), "--count requires --watch (see sluice stat --help)"),
+                             (("stat", "-w", "0"), "--watch: Value 0 not in range 0.010000 to 1000000.000000 "
+                              "(see sluice stat --help)"),
                              (("send", "--tcp", "--tcp-kernel", "a:1"),
                               "--tcp excludes --tcp-kernel (see sluice send --help)")):
         done = sluice(*words, check=False)
