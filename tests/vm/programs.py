@@ -168,23 +168,13 @@ def sparse(size):
         yield directory
 
 
-def send_large(way, size):
-    port = next(ports)
+@test(SERVES, NATIVE, limit=600)
+def nginx_sends_a_gigabyte(way):
+    port, size = next(ports), 1 << 30
     with sparse(size) as directory, nginx(way, directory, port):
         before = counter("bytes_out")
         ask(way, "sh", "-c", f"curl -sS http://127.0.0.1:{port}/large | cmp - {directory}/large")
         check(counter("bytes_out") - before > size)
-
-
-@test(SERVES, limit=600)
-def nginx_sends_a_gigabyte(way):
-    send_large(way, 1 << 30)
-
-
-# All of it takes 40 s and more where the machine is busy.
-@test(NATIVE)
-def nginx_sends_a_fifth_of_it(way):
-    send_large(way, 200 << 20)
 
 
 @test(*WAYS)
