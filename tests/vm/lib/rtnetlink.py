@@ -95,16 +95,17 @@ def link_message(*attributes, index=0, flags=0):
 
 
 def add_veth(*ends):
-    """ends: two of (namespace, device, hardware address)."""
+    """ends: two of (namespace, device, hardware address). Of devices with one index, each in a namespace of its own,
+    Linux 6.1 doesn't see that they are a pair, and lets a second pass before an end that came up may send."""
     with contextlib.ExitStack() as files:
         def described(namespace, device, mac):
             file = files.enter_context(namespace_file(path_of(namespace)))
             return (attribute(IFLA_IFNAME, device.encode() + b"\0"), attribute(IFLA_ADDRESS, hardware(mac)),
                     attribute(IFLA_NET_NS_FD, struct.pack("=i", file)))
         one, other = (described(*end) for end in ends)
-        peer = attribute(1, link_message(*other))    # VETH_INFO_PEER
+        peer = attribute(1, link_message(*other, index=102))    # VETH_INFO_PEER
         kind = attribute(1, b"veth\0") + attribute(2, peer)    # IFLA_INFO_KIND and _DATA
-        request(NEWLINK, CREATE, link_message(*one, attribute(IFLA_LINKINFO, kind)))
+        request(NEWLINK, CREATE, link_message(*one, attribute(IFLA_LINKINFO, kind), index=101))
 
 
 def hardware(mac):
