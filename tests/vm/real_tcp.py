@@ -707,6 +707,30 @@ def client_of_ours_follows_one_of_kernel_tcp(way):
         listener.close()
 
 
+@test(*FAR_WAYS)
+def server_in_time_wait_delays_no_client_of_ours(way):
+    """Its sequence number has nothing to do with those of the client before: every other SYN seems old."""
+    with Link():
+        sluice("set", "timestamps", "0", namespace=Link.NEAR)
+        with inside(Link.FAR):
+            listener = way.first.listener(host=way.first.host)
+        with inside(Link.NEAR):
+            for _ in range(16):
+                number = next(ports)
+                for t in (way.first, way.second):
+                    client = t.socket()
+                    t.bind(client, number, t.any)
+                    begin = time.monotonic()
+                    t.connect(client, way.first.port_of(listener), way.first.host)
+                    check(time.monotonic() - begin < 0.8, "the SYN was lost")
+                    server = way.first.accept(listener)
+                    server.close()
+                    equal(client.recv(1), b"")
+                    client.close()
+        check(counter("future_ack", Link.NEAR) > 0, "no TIME_WAIT objected")
+        listener.close()
+
+
 @test(REAL4, REAL6)
 def ephemeral_ports_are_held_too(t):
     """Where nothing else, such as a TIME_WAIT, can have come by the same port."""
@@ -796,6 +820,25 @@ def switched_off_by_namespace():
             equal(error_of(OURS6.socket), "EPROTONOSUPPORT")
             SLUICE4.socket().close()
         with inside(Link.NEAR):
+            OURS4.socket().close()
+
+
+@test()
+def who_is_there_outlasts_being_switched_off():
+    with Link():
+        client, server = FROM_KERNEL4.joined()
+        with inside(Link.FAR):
+            listener = OURS4.listener(host=Link.V4)
+            sluice("set", "real_tcp", "0", namespace=Link.FAR)
+            equal(error_of(OURS4.socket), "EPROTONOSUPPORT")
+        exchange(client, server, 100000)
+        with inside(Link.NEAR):
+            late = KERNEL4.socket()
+            KERNEL4.connect(late, OURS4.port_of(listener))
+        exchange(late, OURS4.accept(listener), 100000)
+        listener.close()
+        with inside(Link.FAR):
+            sluice("set", "real_tcp", "default", namespace=Link.FAR)
             OURS4.socket().close()
 
 
