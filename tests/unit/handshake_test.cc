@@ -169,10 +169,7 @@ Test(handshake, syn_timeouts_alike_take_none_of_the_time_of_the_retries)
 Test(handshake, timeouts_of_a_syn_ack_double_from_the_first_on)
 {
     Scripted peer([](lab::Stack& stack) { stack.config().syn_linear_timeouts = 4; });
-    peer.nxt = peer.isn;
-    peer.socket = &peer.stack.socket();
-    peer.socket->connect(9);
-    peer.rcv = peer.last().seq + 1;
+    peer.begin_active();
     peer.send(SLUICE_SYN);
     cr_assert_eq(peer.socket->state(), SLUICE_SYN_RECEIVED);
     peer.sent.clear();
@@ -211,10 +208,7 @@ Test(handshake, simultaneous_open_connects)
 Test(handshake, syn_ack_for_another_syn_is_reset)
 {
     Scripted peer;
-    peer.nxt = peer.isn;
-    peer.socket = &peer.stack.socket();
-    peer.socket->connect(9);
-    peer.rcv = peer.last().seq + 1;
+    peer.begin_active();
     peer.sent.clear();
     peer.send(SLUICE_SYN | SLUICE_ACK, {}, 0, 5); // acknowledges what was never sent
     cr_assert(peer.last().flags & SLUICE_RST);
@@ -226,10 +220,7 @@ Test(handshake, syn_ack_for_another_syn_is_reset)
 Test(handshake, syn_follows_the_reset_of_a_half_open_connection)
 {
     Scripted peer;
-    peer.nxt = peer.isn;
-    peer.socket = &peer.stack.socket();
-    peer.socket->connect(9);
-    peer.rcv = peer.last().seq + 1;
+    peer.begin_active();
     peer.send(SLUICE_ACK, {}, 0, -5000);
     cr_assert_eq(peer.sent.size(), 2);
     cr_assert(peer.last().flags & SLUICE_RST);
@@ -273,12 +264,9 @@ Test(handshake, sequence_numbers_begin_apart_for_each_pair)
 Test(handshake, window_of_a_simultaneous_syn_ack_is_not_scaled)
 {
     Scripted peer;
-    peer.socket = &peer.stack.socket();
-    peer.nxt = peer.isn;
     peer.wscale = 7;
     peer.window = 1000;
-    peer.socket->connect(9);
-    peer.rcv = peer.last().seq + 1;
+    peer.begin_active();
     peer.send(SLUICE_SYN);
     HeaderFields f = peer.fields(SLUICE_SYN | SLUICE_ACK);
     f.seq = peer.isn;

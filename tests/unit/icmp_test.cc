@@ -16,20 +16,12 @@ void icmp(Scripted& peer, int error, bool hard)
 {
     sluice_conn_icmp(&peer.socket->conn, error, hard, peer.sim.now());
 }
-
-void begin_connecting(Scripted& peer)
-{
-    peer.nxt = peer.isn;
-    peer.socket = &peer.stack.socket();
-    peer.socket->connect(9);
-    peer.rcv = peer.last().seq + 1;
-}
 } // namespace
 
 Test(icmp, hard_error_ends_a_connection_that_is_being_opened)
 {
     Scripted peer;
-    begin_connecting(peer);
+    peer.begin_active();
     icmp(peer, refused, true);
     cr_assert_eq(peer.socket->state(), SLUICE_CLOSED);
     cr_assert_eq(peer.socket->error, refused);
@@ -40,7 +32,7 @@ Test(icmp, hard_error_ends_a_connection_that_is_being_opened)
 Test(icmp, soft_error_lets_the_opening_go_on)
 {
     Scripted peer;
-    begin_connecting(peer);
+    peer.begin_active();
     icmp(peer, host_unreachable, false);
     cr_assert_eq(peer.socket->state(), SLUICE_SYN_SENT);
     cr_assert_eq(peer.socket->soft_error, host_unreachable);

@@ -120,12 +120,17 @@ void Scripted::open_passive()
     sent.clear();
 }
 
-void Scripted::open_active()
+void Scripted::begin_active()
 {
     nxt = isn;
     socket = &stack.socket();
     socket->connect(9);
     rcv = last().seq + 1;
+}
+
+void Scripted::open_active()
+{
+    begin_active();
     run(rtt);
     send(SLUICE_SYN | SLUICE_ACK | setup);
     sent.clear();

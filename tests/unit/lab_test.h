@@ -46,6 +46,8 @@ public:
     // and an empty `sent`. mss 0, sack/ts/wscale off: the option is absent.
     void open_passive();
     void open_active();
+    // The machine has sent its SYN, which `sent` keeps.
+    void begin_active();
     // Flags of the test's SYN or SYN-ACK beside those.
     uint8_t setup = 0;
 

@@ -216,10 +216,7 @@ Test(retransmit, loss_probe_is_not_hurried_by_new_data)
 Test(retransmit, timeout_is_three_seconds_after_a_lost_syn)
 {
     Scripted peer;
-    peer.nxt = peer.isn;
-    peer.socket = &peer.stack.socket();
-    peer.socket->connect(9);
-    peer.rcv = peer.last().seq + 1;
+    peer.begin_active();
     peer.run(second + second / 2);
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_syn_retrans), 1);
     peer.send(SLUICE_SYN | SLUICE_ACK);

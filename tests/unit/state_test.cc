@@ -121,10 +121,7 @@ void reach(Scripted& peer, sluice_state state)
     switch (state) {
     case SLUICE_SYN_SENT:
     case SLUICE_SYN_RECEIVED:
-        peer.nxt = peer.isn;
-        peer.socket = &peer.stack.socket();
-        peer.socket->connect(9);
-        peer.rcv = peer.last().seq + 1;
+        peer.begin_active();
         if (state == SLUICE_SYN_RECEIVED)
             their_syn(peer);
         break;
