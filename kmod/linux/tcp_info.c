@@ -124,29 +124,45 @@ static u32 receive_room(struct sock *sk)
 	return clamp ? min(full, clamp) : full;
 }
 
+static void begin(struct sock *sk, struct tcp_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->tcpi_state = sk->sk_state;
+	info->tcpi_max_pacing_rate = READ_ONCE(sk->sk_max_pacing_rate);
+}
+
+static void tell_of_listener(struct sock *sk, struct tcp_info *info)
+{
+	begin(sk, info);
+	info->tcpi_unacked = READ_ONCE(sk->sk_ack_backlog);	/* where TCP tells it, too */
+	info->tcpi_sacked = READ_ONCE(sk->sk_max_ack_backlog);
+	info->tcpi_pacing_rate = ~0ull;
+	info->tcpi_reordering = READ_ONCE(sluice_sk_net(sk)->config.reordering);
+	info->tcpi_snd_cwnd = READ_ONCE(sluice_sk_net(sk)->config.initial_window);
+}
+
+void sluice_tcp_info_from(struct sock *sk, const struct sluice_info *from, struct tcp_info *info)
+{
+	begin(sk, info);
+	info->tcpi_ca_state = ca_state(from->recovery);
+	info->tcpi_options = options(from->options);
+	info->tcpi_pmtu = from->pmtu;
+	info->tcpi_pacing_rate = from->pacing_rate ? from->pacing_rate : ~0ull;
+	info->tcpi_fastopen_client_fail = from->fastopen_failure;
+	info->tcpi_rcv_ssthresh = receive_room(sk);
+	fill_windows(from, info);
+	fill_times(from, info);
+	fill_counts(from, info);
+}
+
 void sluice_tcp_info(struct sock *sk, struct tcp_info *info)
 {
 	struct sluice_info from;
 
-	memset(info, 0, sizeof(*info));
-	info->tcpi_state = sk->sk_state;
-	info->tcpi_max_pacing_rate = READ_ONCE(sk->sk_max_pacing_rate);
-	if (sk->sk_state == TCP_LISTEN) {	/* where TCP tells it, too */
-		info->tcpi_unacked = READ_ONCE(sk->sk_ack_backlog);
-		info->tcpi_sacked = READ_ONCE(sk->sk_max_ack_backlog);
-		info->tcpi_pacing_rate = ~0ull;
-		info->tcpi_reordering = READ_ONCE(sluice_sk_net(sk)->config.reordering);
-		info->tcpi_snd_cwnd = READ_ONCE(sluice_sk_net(sk)->config.initial_window);
+	if (sk->sk_state == TCP_LISTEN) {
+		tell_of_listener(sk, info);
 		return;
 	}
 	sluice_sock_info(sk, &from);
-	info->tcpi_ca_state = ca_state(from.recovery);
-	info->tcpi_options = options(from.options);
-	info->tcpi_pmtu = from.pmtu;
-	info->tcpi_pacing_rate = from.pacing_rate ? from.pacing_rate : ~0ull;
-	info->tcpi_fastopen_client_fail = from.fastopen_failure;
-	info->tcpi_rcv_ssthresh = receive_room(sk);
-	fill_windows(&from, info);
-	fill_times(&from, info);
-	fill_counts(&from, info);
+	sluice_tcp_info_from(sk, &from, info);
 }

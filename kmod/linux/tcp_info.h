@@ -13,6 +13,8 @@ struct sluice_info;
 
 /* Socket lock held. */
 void sluice_tcp_info(struct sock *sk, struct tcp_info *info);
+/* Of a connection of which sluice_sock_info() has been asked already. Likewise. */
+void sluice_tcp_info_from(struct sock *sk, const struct sluice_info *from, struct tcp_info *info);
 /* SLUICE_INFO and sock_diag: the core's view, with the socket's state and the route's MTU. Likewise. */
 void sluice_sock_info(struct sock *sk, struct sluice_info *info);
 

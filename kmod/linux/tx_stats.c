@@ -20,7 +20,7 @@ void sluice_tx_stats_collect(struct sock *sk, struct sluice_tx_stats *stats)
 	struct sluice_info info;
 
 	sluice_sock_info(sk, &info);
-	sluice_tcp_info(sk, &stats->info);
+	sluice_tcp_info_from(sk, &info, &stats->info);
 	stats->queued = info.unacked + info.unsent;
 	stats->acked = false;
 }
