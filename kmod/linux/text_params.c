@@ -21,12 +21,7 @@ static_assert(SLUICE_FASTOPEN_KEY_TEXT <= SLUICE_TEXT_PARAM_MAX);
 
 /* ---- congestion_control ---------------------------------------------------------- */
 
-static enum sluice_source cc_source(const struct sluice_net *sn)
-{
-	return sluice_cc_default_source(sn);
-}
-
-static void cc_read(struct sluice_net *sn, char text[SLUICE_TEXT_PARAM_MAX])
+static void cc_read(const struct sluice_net *sn, char text[SLUICE_TEXT_PARAM_MAX])
 {
 	const struct sluice_cc_ops *ops = sluice_cc_get_default(sn);
 
@@ -53,7 +48,7 @@ static enum sluice_source mem_source(const struct sluice_net *sn)
 	return sluice_memory_source();
 }
 
-static void mem_read(struct sluice_net *sn, char text[SLUICE_TEXT_PARAM_MAX])
+static void mem_read(const struct sluice_net *sn, char text[SLUICE_TEXT_PARAM_MAX])
 {
 	sluice_memory_print(text, ' ');
 }
@@ -86,16 +81,6 @@ static int mem_reset(struct sluice_net *sn, const char **why)
 
 /* ---- ip_local_port_range --------------------------------------------------------- */
 
-static enum sluice_source range_source(const struct sluice_net *sn)
-{
-	return sluice_port_range_source(sn);
-}
-
-static void range_read(struct sluice_net *sn, char text[SLUICE_TEXT_PARAM_MAX])
-{
-	sluice_port_range_print(sn, text);
-}
-
 static int range_write(struct sluice_net *sn, const char *text, const char **why)
 {
 	*why = "two ports are wanted, the lower first, none below ip_unprivileged_port_start";
@@ -109,16 +94,6 @@ static int range_reset(struct sluice_net *sn, const char **why)
 }
 
 /* ---- fastopen_key ---------------------------------------------------------------- */
-
-static enum sluice_source key_source(const struct sluice_net *sn)
-{
-	return sluice_fastopen_key_source(sn);
-}
-
-static void key_read(struct sluice_net *sn, char text[SLUICE_TEXT_PARAM_MAX])
-{
-	sluice_fastopen_key_print(sn, text);
-}
 
 static int key_write(struct sluice_net *sn, const char *text, const char **why)
 {
@@ -139,7 +114,8 @@ const struct sluice_text_param sluice_text_params[] = {
 		.name = "congestion_control",
 		.sysctl = "net.ipv4.tcp_congestion_control",
 		.help = "algorithm of new connections (sluice cc lists them)",
-		.source = cc_source, .read = cc_read, .write = cc_write, .reset = cc_reset,
+		.source = sluice_cc_default_source, .read = cc_read, .write = cc_write,
+		.reset = cc_reset,
 	}, {
 		.name = "mem",
 		.sysctl = "net.ipv4.tcp_mem",
@@ -149,14 +125,15 @@ const struct sluice_text_param sluice_text_params[] = {
 		.name = "ip_local_port_range",
 		.sysctl = "net.ipv4.ip_local_port_range",
 		.help = "ports that bind() and connect() choose from",
-		.source = range_source, .read = range_read, .write = range_write,
-		.reset = range_reset,
+		.source = sluice_port_range_source, .read = sluice_port_range_print,
+		.write = range_write, .reset = range_reset,
 	}, {
 		.name = "fastopen_key",
 		.sysctl = "net.ipv4.tcp_fastopen_key",
 		.help = "secret that cookies are made by, and an older one that still counts (RFC 7413)",
 		.secret = true,
-		.source = key_source, .read = key_read, .write = key_write, .reset = key_reset,
+		.source = sluice_fastopen_key_source, .read = sluice_fastopen_key_print,
+		.write = key_write, .reset = key_reset,
 	},
 };
 

@@ -16,7 +16,7 @@ struct sluice_text_param {
 	const char *help;
 	bool secret;		/* in no list, and read with CAP_NET_ADMIN in the namespace alone */
 	enum sluice_source (*source)(const struct sluice_net *sn);
-	void (*read)(struct sluice_net *sn, char text[SLUICE_TEXT_PARAM_MAX]);
+	void (*read)(const struct sluice_net *sn, char text[SLUICE_TEXT_PARAM_MAX]);
 	/* 0, or a negative errno; then *why says so, in a string that lives on. */
 	int (*write)(struct sluice_net *sn, const char *text, const char **why);
 	int (*reset)(struct sluice_net *sn, const char **why);
