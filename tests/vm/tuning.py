@@ -506,8 +506,8 @@ def mtu_probing_leaves_a_black_hole(t):
 
 # ---- packets ---------------------------------------------------------------------------------
 
-def hops_of(t, ask=lambda sock: None):
-    """TTL of a SYN, its SYN-ACK, and of data; and the two ends."""
+def seen_of(t, ask=lambda sock: None, server_sends=False):
+    """The packets of a SYN, its SYN-ACK, and of data; and the two ends."""
     port = next(ports)
     listener = t.listener(port=port)
     client = t.socket()
@@ -515,11 +515,17 @@ def hops_of(t, ask=lambda sock: None):
     with Tap(port) as tap:
         t.connect(client, port)
         server = t.accept(listener)
-        client.sendall(b"data")
+        (server if server_sends else client).sendall(b"data")
         syn, syn_ack = tap.next(lambda p: p.flags & SYN), tap.next(lambda p: p.flags & SYN)
         data = tap.next(lambda p: p.payload)
     listener.close()
-    return [syn.ttl, syn_ack.ttl, data.ttl], client, server
+    return (syn, syn_ack, data), client, server
+
+
+def hops_of(t, ask=lambda sock: None):
+    """TTL of those; and the two ends."""
+    packets, client, server = seen_of(t, ask)
+    return [packet.ttl for packet in packets], client, server
 
 
 def next_hops(client, port):
@@ -568,16 +574,8 @@ def dscp_option(t):
 def answers_have_the_dscp_of_the_syn_where_told(t):
     for on in (0, 1):
         with sysctl("tcp_reflect_tos", on):
-            port = next(ports)
-            listener = t.listener(port=port)
-            client = t.socket()
-            client.setsockopt(*dscp_option(t), 0xb8)
-            with Tap(port) as tap:
-                t.connect(client, port)
-                server = t.accept(listener)
-                server.sendall(b"data")
-                syn, syn_ack = tap.next(lambda p: p.flags & SYN), tap.next(lambda p: p.flags & SYN)
-                data = tap.next(lambda p: p.payload)
+            (syn, syn_ack, data), _client, server = seen_of(t, lambda sock: sock.setsockopt(*dscp_option(t), 0xb8),
+                                                            server_sends=True)
             equal([syn.tos, syn_ack.tos, data.tos & 0xfc], [0xb8] + [0xb8 * on] * 2)
             equal(server.getsockopt(*dscp_option(t)) & 0xfc, 0xb8 * on)
 
