@@ -849,6 +849,8 @@ def wrong_words_are_named():
                              (("stat", "-c", "3"), "--count requires --watch (see sluice stat --help)"),
                              (("stat", "-w", "0"), "--watch: Value 0 not in range 0.010000 to 1000000.000000 "
                               "(see sluice stat --help)"),
+                             (("ss", "-w", "soon"), "--watch: Value soon not in range 0.010000 to 1000000.000000 "
+                              "(see sluice ss --help)"),
                              (("send", "--tcp", "--tcp-kernel", "a:1"),
                               "--tcp excludes --tcp-kernel (see sluice send --help)")):
         done = sluice(*words, check=False)
