@@ -74,6 +74,7 @@ bool Connection::keep_payload(sluice_segment& seg, Sequence start, Sequence end)
     }
     Sequence joined = held.advance(kept);
     rcv.nxt = joined;
+    ack.now = true; // it filled a gap (RFC 5681 4.2)
     if (joined > start)
         sluice_host_join(handle(), joined.value());
     return true;

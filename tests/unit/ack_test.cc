@@ -68,6 +68,17 @@ Test(delayed_ack, answer_carries_it)
     cr_assert_eq(peer.data_segments(), peer.sent.size(), "no ACK of its own");
 }
 
+Test(delayed_ack, segment_that_fills_a_gap_is_acknowledged_at_once)
+{
+    Established peer;
+    settle(peer);
+    peer.send(SLUICE_ACK, pattern(100), 100);
+    peer.sent.clear();
+    peer.send(SLUICE_ACK, pattern(100));
+    cr_assert_eq(peer.sent.size(), 1);
+    cr_assert_eq(peer.last().ack, peer.nxt + 100);
+}
+
 Test(delayed_ack, out_of_order_segment_is_acknowledged_at_once)
 {
     Established peer;
