@@ -118,9 +118,11 @@ void Connection::acknowledge_if_due(Instant now)
         return;
     }
     if (!ack.deadline) {
-        uint64_t delay =
-            clamped<uint64_t>(ack.ato, config->delayed_ack_min, config->delayed_ack_max);
-        ack.deadline = now + Duration(delay);
+        uint64_t least_delay = config->delayed_ack_min;
+        uint64_t greatest_delay = config->delayed_ack_max;
+        if (rtt.measured()) // waiting longer gains little, and the peer may take it for a loss
+            greatest_delay = least(greatest_delay, greatest(rtt.srtt().us(), least_delay));
+        ack.deadline = now + Duration(clamped<uint64_t>(ack.ato, least_delay, greatest_delay));
     }
 }
 

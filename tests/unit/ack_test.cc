@@ -68,6 +68,20 @@ Test(delayed_ack, answer_carries_it)
     cr_assert_eq(peer.data_segments(), peer.sent.size(), "no ACK of its own");
 }
 
+Test(delayed_ack, waits_no_longer_than_a_round_trip)
+{
+    Established peer;
+    settle(peer);
+    for (int i = 0; i < 10; i++) { // a slow rhythm, to which the delay adapts
+        peer.send(SLUICE_ACK, pattern(100));
+        peer.run(150000);
+    }
+    peer.sent.clear();
+    peer.send(SLUICE_ACK, pattern(100));
+    peer.run(41000);
+    cr_assert_eq(peer.sent.size(), 1);
+}
+
 Test(delayed_ack, segment_that_fills_a_gap_is_acknowledged_at_once)
 {
     Established peer;
