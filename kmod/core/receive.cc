@@ -142,12 +142,14 @@ void Connection::payload(sluice_segment& seg, Instant now)
         measure_receive_rtt(seg, now);
     }
     if (seg.flags & SLUICE_FIN) {
-        ack.now = ack.pending = true;
+        ack.pending = true;
         if (whole && readable)
             note_fin(Sequence(seg.seq) + seg.length);
     }
     if (rcv.fin_known && !rcv.fin_taken && rcv.nxt >= rcv.fin)
         take_fin(now);
+    else if (seg.flags & SLUICE_FIN)
+        ack.now = true;
 }
 
 void Connection::take_fin(Instant now)
@@ -159,13 +161,15 @@ void Connection::take_fin(Instant now)
     }
     rcv.fin_taken = true;
     events |= SLUICE_EV_FIN | SLUICE_EV_READABLE;
-    ack.now = ack.pending = true;
+    ack.pending = true;
     switch (state) {
     case State::SynReceived:
     case State::Established:
+        ack.interactive = true; // what the application says to it, mostly a FIN
         change(State::CloseWait);
         break;
     case State::FinWait1:
+        ack.now = true;
         change(State::Closing);
         break;
     case State::FinWait2:

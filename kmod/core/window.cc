@@ -84,7 +84,7 @@ void Connection::quick_acks()
 }
 
 // Payload came. The delay follows the peer's sending rhythm.
-void Connection::schedule_ack(const sluice_segment&, Instant now)
+void Connection::schedule_ack(const sluice_segment& seg, Instant now)
 {
     uint32_t low = static_cast<uint32_t>(config->delayed_ack_min);
     uint32_t high = static_cast<uint32_t>(config->delayed_ack_max);
@@ -103,7 +103,7 @@ void Connection::schedule_ack(const sluice_segment&, Instant now)
     uint32_t unacknowledged = rcv.nxt - rcv.wup;
     if (!held.empty() || rcv.duplicate.start != rcv.duplicate.end)
         ack.now = true;
-    else if (ack.quick && !ack.interactive)
+    else if (ack.quick && !ack.interactive && !(seg.flags & SLUICE_FIN))
         ack.now = true;
     else if (unacknowledged > rcv.mss && choose_window() >= rcv.right - rcv.wup)
         ack.now = true;

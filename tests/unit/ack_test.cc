@@ -82,6 +82,54 @@ Test(delayed_ack, waits_no_longer_than_a_round_trip)
     cr_assert_eq(peer.sent.size(), 1);
 }
 
+// Mostly the application closes, too, and one segment does for both.
+Test(delayed_ack, fin_of_ours_carries_that_of_the_peers)
+{
+    for (const Bytes& data : {Bytes(), pattern(100)}) {
+        Established peer;
+        peer.send(SLUICE_FIN | SLUICE_ACK, data);
+        cr_assert_eq(peer.sent.size(), 0);
+        peer.socket->read(1 << 20);
+        peer.socket->shutdown();
+        cr_assert_eq(peer.sent.size(), 1);
+        cr_assert_eq(peer.last().flags, SLUICE_FIN | SLUICE_ACK);
+        cr_assert_eq(peer.last().ack, peer.nxt);
+    }
+}
+
+Test(delayed_ack, fin_that_nothing_answers_is_acknowledged_soon)
+{
+    Established peer;
+    peer.send(SLUICE_FIN | SLUICE_ACK);
+    uint64_t begin = peer.sim.now();
+    peer.run(second);
+    cr_assert_eq(peer.sent.size(), 1);
+    cr_assert_eq(peer.last().flags, SLUICE_ACK);
+    cr_assert_eq(peer.last().ack, peer.nxt);
+    uint64_t took = peer.sent[0].when - begin;
+    cr_assert(took >= 40000 && took <= 200000, "%lu us", took);
+}
+
+Test(delayed_ack, fin_with_a_second_full_segment_is_acknowledged_at_once)
+{
+    Established peer;
+    settle(peer);
+    peer.send(SLUICE_ACK, pattern(1460));
+    cr_assert_eq(peer.sent.size(), 0);
+    peer.send(SLUICE_FIN | SLUICE_ACK, pattern(1460));
+    cr_assert_eq(peer.sent.size(), 1);
+    cr_assert_eq(peer.last().ack, peer.nxt);
+}
+
+Test(delayed_ack, fin_out_of_order_is_acknowledged_at_once)
+{
+    Established peer;
+    settle(peer);
+    peer.send(SLUICE_FIN | SLUICE_ACK, {}, 100);
+    cr_assert_eq(peer.sent.size(), 1);
+    cr_assert_eq(peer.last().ack, peer.nxt);
+}
+
 Test(delayed_ack, segment_that_fills_a_gap_is_acknowledged_at_once)
 {
     Established peer;

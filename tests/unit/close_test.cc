@@ -236,6 +236,7 @@ Test(close, data_and_fin_before_it_in_one_segment_are_both_taken)
     peer.send(SLUICE_FIN | SLUICE_ACK, pattern(10));
     cr_assert_eq(peer.socket->readable(), 10);
     cr_assert(peer.socket->fin);
+    peer.run(second / 10);
     cr_assert_eq(peer.last().ack, peer.nxt);
 }
 

@@ -77,5 +77,6 @@ Test(listen, child_serves_what_came_with_the_last_ack)
     cr_assert(child);
     cr_assert_eq(child->readable(), 100);
     cr_assert_eq(child->state(), SLUICE_CLOSE_WAIT);
+    peer.run(second / 10);
     cr_assert_eq(peer.last().ack, peer.nxt);
 }

@@ -45,7 +45,7 @@ const Row table[] = {
 
     {SLUICE_SYN_RECEIVED, Ack, SLUICE_ESTABLISHED, "", false, 0},
     {SLUICE_SYN_RECEIVED, Fin, SLUICE_SYN_RECEIVED, "R", false, 0}, // acknowledges nothing of ours
-    {SLUICE_SYN_RECEIVED, FinAck, SLUICE_CLOSE_WAIT, "A", false, 0},
+    {SLUICE_SYN_RECEIVED, FinAck, SLUICE_CLOSE_WAIT, "", false, 0},
     {SLUICE_SYN_RECEIVED, Data, SLUICE_ESTABLISHED, "A", false, 0},
     {SLUICE_SYN_RECEIVED, Rst, SLUICE_CLOSED, "", false, refused},
     {SLUICE_SYN_RECEIVED, Syn, SLUICE_SYN_RECEIVED, "A", false, 0},
@@ -53,8 +53,8 @@ const Row table[] = {
     {SLUICE_SYN_RECEIVED, Abort, SLUICE_CLOSED, "RA", false, 0},
 
     {SLUICE_ESTABLISHED, Ack, SLUICE_ESTABLISHED, "", false, 0},
-    {SLUICE_ESTABLISHED, Fin, SLUICE_CLOSE_WAIT, "A", false, 0},
-    {SLUICE_ESTABLISHED, FinAck, SLUICE_CLOSE_WAIT, "A", false, 0},
+    {SLUICE_ESTABLISHED, Fin, SLUICE_CLOSE_WAIT, "", false, 0},
+    {SLUICE_ESTABLISHED, FinAck, SLUICE_CLOSE_WAIT, "", false, 0},
     {SLUICE_ESTABLISHED, Data, SLUICE_ESTABLISHED, "A", false, 0},
     {SLUICE_ESTABLISHED, Rst, SLUICE_CLOSED, "", false, reset},
     {SLUICE_ESTABLISHED, RstOfFin, SLUICE_ESTABLISHED, "", false, 0},
