@@ -36,11 +36,22 @@ static u32 hash_flow(const void *object, u32 length, u32 seed)
 	return hash_key(&((const struct sluice_flow *)object)->key, length, seed);
 }
 
+/* Each segment is looked up: memcmp() would take twice as long. */
+static bool keys_equal(const struct sluice_flow_key *a, const struct sluice_flow_key *b)
+{
+	const unsigned long *x = (const unsigned long *)a, *y = (const unsigned long *)b;
+	unsigned long differ = 0;
+	unsigned int i;
+
+	BUILD_BUG_ON(sizeof(*a) % sizeof(*x));
+	for (i = 0; i < sizeof(*a) / sizeof(*x); i++)
+		differ |= x[i] ^ y[i];
+	return !differ;
+}
+
 static int compare(struct rhashtable_compare_arg *arg, const void *object)
 {
-	const struct sluice_flow *flow = object;
-
-	return memcmp(&flow->key, arg->key, sizeof(flow->key));
+	return !keys_equal(&((const struct sluice_flow *)object)->key, arg->key);
 }
 
 static const struct rhashtable_params flow_params = {
@@ -118,7 +129,7 @@ struct sluice_flow *sluice_flow_find(const struct sluice_flow_key *key)
 
 bool sluice_flow_stands(const struct sluice_flow *flow, const struct sluice_flow_key *key)
 {
-	return flow->hashed && !memcmp(&flow->key, key, sizeof(*key));
+	return flow->hashed && keys_equal(&flow->key, key);
 }
 
 /* ---- walks --------------------------------------------------------------- */
@@ -168,8 +179,7 @@ static struct sluice_listener_bucket *bucket_of(const struct net *net, u16 port)
 
 static bool are_equals(const struct sock *a, const struct sock *b)
 {
-	return !memcmp(&sluice_sk(a)->flow.key, &sluice_sk(b)->flow.key,
-		       sizeof(struct sluice_flow_key)) &&
+	return keys_equal(&sluice_sk(a)->flow.key, &sluice_sk(b)->flow.key) &&
 	       a->sk_family == b->sk_family && a->sk_ipv6only == b->sk_ipv6only &&
 	       a->sk_bound_dev_if == b->sk_bound_dev_if && b->sk_reuseport &&
 	       uid_eq(a->sk_uid, b->sk_uid);
