@@ -31,8 +31,10 @@ def machine(kernel_path, initramfs_path, arguments):
 
 def console_arguments():
     # Warnings and worse go to the console from the start, the rest once the
-    # guest is up. A panic or an oops ends the guest.
-    return ["console=ttyS0", "loglevel=5", "panic=-1", "oops=panic", "printk.devkmsg=on"]
+    # guest is up. A panic or an oops ends the guest. On a busy machine an emulated
+    # processor may make no headway for 20 s, which is no lockup; 60 s are one.
+    return ["console=ttyS0", "loglevel=5", "panic=-1", "oops=panic", "printk.devkmsg=on",
+            "watchdog_thresh=30", "rcupdate.rcu_cpu_stall_timeout=60"]
 
 
 def kvm_runs_a_guest(kernel_path, initramfs_path):
