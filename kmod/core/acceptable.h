@@ -39,12 +39,17 @@ inline bool older_than(const sluice_segment& seg, bool timestamp_ok, uint32_t ts
     return timestamp_ok && seg.has_timestamp && static_cast<int32_t>(seg.ts_value - ts_recent) < 0;
 }
 
+inline bool answered_lately(sluice_usec last, sluice_usec now)
+{
+    return last && now < last + ANSWER_INTERVAL;
+}
+
 // May an unacceptable segment be answered now? Data and FIN always: their
 // sender waits for an acknowledgment, and doesn't answer one.
 inline bool may_answer(const sluice_segment& seg, sluice_usec& last, sluice_usec now)
 {
     bool asks = seg.length || (seg.flags & SLUICE_FIN);
-    if ((!asks || (seg.flags & SLUICE_SYN)) && last && now < last + ANSWER_INTERVAL)
+    if ((!asks || (seg.flags & SLUICE_SYN)) && answered_lately(last, now))
         return false;
     last = now;
     return true;

@@ -107,7 +107,7 @@ struct AckState {
     bool interactive = false; // we answer soon: let the answer carry it
     bool now = false;
     bool pending = false;
-    Instant last_out_of_window; // rate limit of answers to unacceptable segments
+    Instant last_answer; // to an unacceptable segment, for their rate limit
 };
 
 struct TimestampState {
@@ -322,6 +322,7 @@ struct Connection {
     bool reordered_ack(const sluice_segment& seg) const; // given that PAWS would reject it
     void older_timestamp(const sluice_segment& seg, Instant now);
     bool sequence_acceptable(const sluice_segment& seg) const;
+    bool may_answer(Instant now);
     void answer_unacceptable(const sluice_segment& seg, Instant now);
     bool reset_after_fin(const sluice_segment& seg) const;
     void reset_received(const sluice_segment& seg, Instant now);

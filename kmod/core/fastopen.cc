@@ -94,9 +94,8 @@ void Connection::accept_early(sluice_segment& syn, const sluice_fastopen_cookie*
 // It didn't hear the SYN-ACK.
 void Connection::repeated_syn(Instant now)
 {
-    if (now - ack.last_out_of_window < Duration(500 * 1000))
+    if (!may_answer(now))
         return;
-    ack.last_out_of_window = now;
     count(SLUICE_CNT_syn_retrans);
     timers.retransmits++; // no round trip can be measured by it now (Karn)
     send_syn(nullptr, now);

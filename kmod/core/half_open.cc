@@ -73,18 +73,19 @@ sluice_usec next_deadline(const HalfOpen& h, const sluice_config* config, sluice
     return now + least<sluice_usec>(config->rto_initial << doublings, config->rto_max);
 }
 
-void challenge(const HalfOpen& h, const sluice_config* config, sluice_reply& reply, sluice_usec now)
+void challenge(HalfOpen& h, const sluice_config* config, sluice_reply& reply, sluice_usec now)
 {
-    if (!sluice_host_challenge_allowed(config)) {
+    if (answered_lately(h.last_answer, now) || !sluice_host_challenge_allowed(config)) {
         sluice_host_count(config, SLUICE_CNT_challenge_acks_limited, 1);
         return;
     }
+    h.last_answer = now;
     sluice_host_count(config, SLUICE_CNT_challenge_acks, 1);
     write_ack(h, config, reply, now);
 }
 
 // RFC 5961 3.2: exact, in the window, or nothing.
-sluice_half_open_result reset_received(const HalfOpen& h, const sluice_config* config,
+sluice_half_open_result reset_received(HalfOpen& h, const sluice_config* config,
                                        const sluice_segment& seg, sluice_reply& reply,
                                        sluice_usec now)
 {

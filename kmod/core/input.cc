@@ -13,7 +13,7 @@ namespace
 {
 // Older than this TS.Recent is no longer trusted (RFC 7323 5.5).
 constexpr Duration paws_age{24ull * 24 * 3600 * 1000 * 1000};
-// Answers to unacceptable segments: at most one in this time.
+// Answers to what may be a guess, or an answer itself: at most one in this time.
 constexpr Duration unacceptable_interval{500 * 1000};
 } // namespace
 
@@ -73,6 +73,16 @@ bool Connection::sequence_acceptable(const sluice_segment& seg) const
     return start + length >= rcv.wup && start <= rcv.nxt + receive_window();
 }
 
+// Two ends that answer each other would never stop; and whoever guesses must not
+// have as many answers sent as he has guesses (RFC 5961 7).
+bool Connection::may_answer(Instant now)
+{
+    if (ack.last_answer && now - ack.last_answer < unacceptable_interval)
+        return false;
+    ack.last_answer = now;
+    return true;
+}
+
 void Connection::answer_unacceptable(const sluice_segment& seg, Instant now)
 {
     count(SLUICE_CNT_out_of_window);
@@ -85,16 +95,13 @@ void Connection::answer_unacceptable(const sluice_segment& seg, Instant now)
     }
     if (seg.length && Sequence(seg.seq) < rcv.nxt)
         report_duplicate(Sequence(seg.seq), earlier(Sequence(seg.seq) + seg.length, rcv.nxt));
-    // A pure ACK may itself answer ours: don't let two ends answer each other.
-    if (!seg.length && now - ack.last_out_of_window < unacceptable_interval)
-        return;
-    ack.last_out_of_window = now;
-    send_ack(now);
+    if (seg.length || may_answer(now)) // who sends data answers no answer
+        send_ack(now);
 }
 
 void Connection::challenge_ack(Instant now)
 {
-    if (!sluice_host_challenge_allowed(config)) {
+    if (!may_answer(now) || !sluice_host_challenge_allowed(config)) {
         count(SLUICE_CNT_challenge_acks_limited);
         return;
     }
@@ -139,10 +146,8 @@ void Connection::older_timestamp(const sluice_segment& seg, Instant now)
     count(SLUICE_CNT_paws_rejected);
     if (seg.length && Sequence(seg.seq) < rcv.nxt)
         report_duplicate(Sequence(seg.seq), earlier(Sequence(seg.seq) + seg.length, rcv.nxt));
-    if (seg.length || now - ack.last_out_of_window >= unacceptable_interval) {
-        ack.last_out_of_window = now;
+    if (seg.length || may_answer(now))
         send_ack(now);
-    }
 }
 
 void Connection::segment_synchronized(sluice_segment& seg, Instant now)

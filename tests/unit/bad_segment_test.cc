@@ -59,13 +59,31 @@ Test(bad_segment, data_without_ack_is_dropped)
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_no_ack_flag), 1);
 }
 
-Test(bad_segment, challenges_are_limited)
+// Of one connection, whatever the namespace allows: each guess of a stranger's would
+// have its answer (RFC 5961 7).
+Test(bad_segment, challenges_of_a_connection_are_two_a_second)
 {
-    Established peer([](lab::Stack& s) { s.config().challenge_ack_limit = 5; });
-    for (int i = 0; i < 20; i++)
+    Established peer([](lab::Stack& s) { s.config().challenge_ack_limit = 1000; });
+    for (int i = 0; i < 100; i++) {
+        peer.send(i % 2 ? SLUICE_RST : SLUICE_SYN, {}, 100);
+        peer.send(SLUICE_ACK, {}, 0, i % 2 ? 100000 : -100000);
+        peer.run(10000);
+    }
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_challenge_acks), 2);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_challenge_acks_limited), 198);
+    cr_assert_eq(peer.sent.size(), 2);
+}
+
+Test(bad_segment, challenges_of_a_namespace_are_limited)
+{
+    Established peer([](lab::Stack& s) { s.config().challenge_ack_limit = 1; });
+    for (int i = 0; i < 20; i++) {
         peer.send(SLUICE_RST, {}, 100);
-    cr_assert_eq(peer.stack.counter(SLUICE_CNT_challenge_acks), 5);
-    cr_assert_eq(peer.stack.counter(SLUICE_CNT_challenge_acks_limited), 15);
+        peer.run(500000);
+    }
+    cr_assert_leq(peer.stack.counter(SLUICE_CNT_challenge_acks), 11);
+    cr_assert_geq(peer.stack.counter(SLUICE_CNT_challenge_acks), 10);
+    cr_assert_geq(peer.stack.counter(SLUICE_CNT_challenge_acks_limited), 9);
 }
 
 Test(bad_segment, two_ends_do_not_answer_each_other_forever)

@@ -393,12 +393,16 @@ Test(half_open, another_syn_is_challenged_wherever_it_stands)
     t.expect_ack(syn);
     cr_assert_eq(t.count(SLUICE_CNT_syn_in_window), 1u);
     cr_assert_eq(t.count(SLUICE_CNT_challenge_acks), 1u);
+    t.expect_silence(syn);
+    cr_assert_eq(t.count(SLUICE_CNT_challenge_acks_limited), 1u, "twice a second at most");
+    t.now += 500000;
     syn.seq = IRS + 0x40000000;
     t.expect_ack(syn);
+    t.now += 500000;
     t.forbid_challenges();
     syn.seq = IRS + 100;
     t.expect_silence(syn);
-    cr_assert_eq(t.count(SLUICE_CNT_challenge_acks_limited), 1u);
+    cr_assert_eq(t.count(SLUICE_CNT_challenge_acks_limited), 2u);
 }
 
 Test(half_open, rst_at_the_exact_sequence_number_ends_it)
@@ -424,8 +428,11 @@ Test(half_open, rst_elsewhere_in_the_window_is_challenged)
     for (uint32_t off : {1u, 65534u}) {
         rst.seq = t.h.irs + 1 + off;
         t.expect_ack(rst);
+        t.expect_silence(rst);
+        t.now += 500000;
     }
-    cr_assert_eq(t.count(SLUICE_CNT_rst_challenged), 2u);
+    cr_assert_eq(t.count(SLUICE_CNT_rst_challenged), 4u);
+    cr_assert_eq(t.count(SLUICE_CNT_challenge_acks), 2u);
 }
 
 Test(half_open, rst_outside_the_window_is_ignored)

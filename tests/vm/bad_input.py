@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import netlink  # noqa: E402
@@ -39,7 +40,7 @@ EVERY_WIRE = SLUICE4, SLUICE6, REAL4, REAL6
 
 
 def protocol_of(t):
-    return socket.IPPROTO_TCP if t in (REAL4, REAL6) else PROTOCOL
+    return socket.IPPROTO_TCP if t in (REAL4, REAL6, TCP4, TCP6) else PROTOCOL
 
 
 def kernel_counted(name):
@@ -177,6 +178,28 @@ def blind_injection_changes_nothing(t):
         counted(flow.wire, name, flow.segment(age=-far, ack=ack, payload=evil))
     flow.still_right()
     equal(counter("estab_resets"), resets)
+
+
+def challenges(t):
+    if t.sluice:
+        return counter("challenge_acks")
+    with open("/proc/net/netstat") as file:
+        names, values = [line.split() for line in file if line.startswith("TcpExt:")]
+    return int(values[names.index("TCPChallengeACK")])
+
+
+@test(TCP4, TCP6, *EVERY_WIRE)
+def guesses_about_a_connection_have_few_answers(t):
+    """RFC 5961 7. The sysctl's own value is no limit at all."""
+    flow = Flow(t)
+    before, begin = challenges(t), time.monotonic()
+    for number in range(100):
+        flow.wire.send(flow.bare(seq=5 + number, flags=(RST, SYN)[number % 2]))
+    if t.sluice:
+        until(lambda: counter("challenge_acks") + counter("challenge_acks_limited") >= before + 100)
+    flow.still_right()
+    answers, most = challenges(t) - before, 1 + 2 * (time.monotonic() - begin)
+    check(1 <= answers <= most, f"{answers} answers, not {most}")
 
 
 # ---- options -----------------------------------------------------------------------
