@@ -2,6 +2,7 @@
 /* Namespaces: defaults, counters, limits. */
 #include <linux/jiffies.h>
 #include <linux/module.h>
+#include <linux/random.h>
 
 #include "cc_registry.h"
 #include "fastopen_cache.h"
@@ -10,6 +11,9 @@
 #include "reserve.h"
 #include "time_wait.h"
 #include "tuning.h"
+
+/* As Linux numbers it in tcp_challenge_ack_limit. */
+#define SLUICE_CHALLENGES_UNLIMITED INT_MAX
 
 unsigned int sluice_net_id;
 
@@ -22,7 +26,7 @@ static int __net_init net_enter(struct net *net)
 		return -ENOMEM;
 	sn->net = net;
 	sluice_tuning_init(sn);
-	sn->challenge_since = jiffies;
+	sn->challenge_since = jiffies - HZ;
 	sluice_fastopen_key_init(sn);
 	return 0;
 }
@@ -73,13 +77,26 @@ void sluice_host_count(const struct sluice_config *config, enum sluice_counter c
 	this_cpu_add(sluice_net_of_config(config)->counters->value[counter], n);
 }
 
+/*
+ * How many are left of a second is a number that anybody could find out by having
+ * them sent to himself, and then by what is missing whether a guess about another's
+ * connection was right. So each second has another number, on average the limit.
+ */
+static void begin_challenges(struct sluice_net *sn, u32 limit)
+{
+	atomic_set(&sn->challenges_left, (limit + 1) / 2 + reciprocal_scale(get_random_u32(), limit));
+}
+
 bool sluice_host_challenge_allowed(const struct sluice_config *config)
 {
 	struct sluice_net *sn = sluice_net_of_config(config);
 	unsigned long since = READ_ONCE(sn->challenge_since);
+	u32 limit = READ_ONCE(config->challenge_ack_limit);
 
+	if (limit == SLUICE_CHALLENGES_UNLIMITED)
+		return true;
 	if (time_after_eq(jiffies, since + HZ) &&
 	    cmpxchg(&sn->challenge_since, since, jiffies) == since)
-		atomic_set(&sn->challenges, 0);
-	return atomic_inc_return(&sn->challenges) <= READ_ONCE(config->challenge_ack_limit);
+		begin_challenges(sn, limit);
+	return atomic_dec_if_positive(&sn->challenges_left) >= 0;
 }

@@ -35,7 +35,7 @@ struct sluice_net {
 	atomic_t time_waits;		/* TIME_WAIT objects, at most config.max_time_wait */
 	atomic_t orphans;		/* connections without a socket, at most config.max_orphans */
 	unsigned long challenge_since;	/* jiffies; begin of the second that is counted */
-	atomic_t challenges;		/* challenge ACKs in it (RFC 5961 section 7) */
+	atomic_t challenges_left;	/* challenge ACKs in it yet (RFC 5961 section 7) */
 	u32 port_range;			/* port_range.c; 0: the sysctl's */
 	struct sluice_fastopen_secrets fastopen;	/* fastopen_key.c */
 	sluice_usec fastopen_lost_at;	/* fastopen_cache.c: a SYN with data seemed to vanish, */
