@@ -8,6 +8,13 @@
 namespace sluice
 {
 
+// RFC 5961 5.2; but below our SYN there is nothing to acknowledge (as Linux).
+bool Connection::not_too_old(Sequence number) const
+{
+    uint64_t acknowledged = 1 + tally.bytes_acked + (snd.una > snd.write_end);
+    return snd.una - number <= least<uint64_t>(snd.max_wnd, acknowledged);
+}
+
 bool Connection::acknowledgment(const sluice_segment& seg, Instant now)
 {
     Sequence seg_ack(seg.ack);

@@ -333,7 +333,7 @@ struct Connection {
     void apply_ack(const sluice_segment& seg, Sequence ack, Instant now);
     void overtaken_ack(const sluice_segment& seg, Sequence ack, Instant now);
     // RFC 5961 5.2, of one that acknowledges nothing new.
-    bool not_too_old(Sequence number) const { return snd.una - number <= snd.max_wnd; }
+    bool not_too_old(Sequence number) const;
     void advance_rack(const Delivery& d, Instant now);
     bool take_sacks(const sluice_segment& seg, Sequence ack, Delivery& d, Instant now);
     void take_dsack(Sequence start, Sequence end, Instant now);

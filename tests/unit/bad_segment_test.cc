@@ -86,6 +86,37 @@ Test(bad_segment, challenges_of_a_namespace_are_limited)
     cr_assert_geq(peer.stack.counter(SLUICE_CNT_challenge_acks_limited), 9);
 }
 
+// RFC 5961 5.2 allows for as much as the largest window. But what was never sent
+// can't have been acknowledged, and a stranger would have less to guess.
+Test(bad_segment, acknowledgment_of_what_was_never_sent_is_dropped)
+{
+    Established peer;
+    peer.send(SLUICE_ACK, pattern(10), 0, -2);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_old_ack), 1);
+    peer.socket->write(pattern(1000));
+    peer.ack();
+    peer.send(SLUICE_ACK, pattern(10), -10, -1002);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_old_ack), 2);
+    cr_assert_eq(peer.socket->readable(), 0);
+    peer.send(SLUICE_ACK, pattern(10), -10, -1001);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_old_ack), 2);
+    cr_assert_eq(peer.socket->readable(), 10);
+}
+
+Test(bad_segment, acknowledgment_of_nothing_is_not_too_old_behind_a_fin)
+{
+    Established peer;
+    peer.socket->write(pattern(1000));
+    peer.ack();
+    peer.socket->close();
+    peer.ack();
+    cr_assert_eq(peer.socket->state(), SLUICE_FIN_WAIT_2);
+    peer.send(SLUICE_ACK, {}, 0, -1002);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_old_ack), 0);
+    peer.send(SLUICE_ACK, {}, 0, -1003);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_old_ack), 1);
+}
+
 Test(bad_segment, two_ends_do_not_answer_each_other_forever)
 {
     Established peer;
