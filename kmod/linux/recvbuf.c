@@ -142,8 +142,8 @@ static void hold(struct sluice_recvbuf *b, struct sk_buff *skb)
 /*
  * May an skb of this true size come in? A little over the limit is all right,
  * as what was advertised must be taken. Held bytes make way for readable ones.
- * A reader that has nothing to read gets its next bytes even if there is no
- * memory: else those that hold all of it would stop the others.
+ * Who has nothing to read, or less than rmem_min, gets his next bytes even if there
+ * is no memory: else those that hold all of it would stop the others.
  */
 static bool admit(struct sock *sk, struct sk_buff *skb, bool in_order)
 {
@@ -155,7 +155,10 @@ static bool admit(struct sock *sk, struct sk_buff *skb, bool in_order)
 		return true;
 	if (in_order && !RB_EMPTY_ROOT(&s->in.held))
 		s->drop_held = true;
-	if (!fits || !in_order || !skb_queue_empty(&sk->sk_receive_queue))
+	if (!fits || !in_order)
+		return false;
+	if (!skb_queue_empty(&sk->sk_receive_queue) &&
+	    atomic_read(&sk->sk_rmem_alloc) >= READ_ONCE(sluice_sk_net(sk)->config.rmem_min))
 		return false;
 	sluice_memory_force(sk, skb->truesize);
 	return true;

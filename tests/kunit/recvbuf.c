@@ -4,6 +4,7 @@
 
 #include "control.h"
 #include "fixture.h"
+#include "memory.h"
 #include "recvbuf.h"
 
 #define HEADER 32
@@ -370,6 +371,41 @@ static void what_the_window_promised_fits_in_single_bytes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, charge(s), 0);
 }
 
+/* What comes while no socket may have any more, until some is refused. */
+static u32 kept_without_memory(struct kunit *test)
+{
+	static const long none[3] = { LONG_MIN, LONG_MIN, LONG_MIN };
+	struct sluice_sock *s = socket(test);
+	u32 position = FIRST;
+	bool kept = true;
+
+	sluice_memory_limit(none);
+	while (kept && charge(s) < s->inet.sk.sk_rcvbuf) {
+		struct sluice_segment seg = segment(test, position, 100);
+
+		kept = deliver(s, &seg, 0, 100, true);
+		drop(&seg);
+		position += 100;
+	}
+	sluice_memory_follow_tcp();
+	sluice_leave_memory_pressure(NULL);
+	return charge(s);
+}
+
+static void without_memory_each_socket_has_its_minimum(struct kunit *test)
+{
+	u32 kept;
+
+	fixture_set(test, "rmem_min", 10000);
+	kept = kept_without_memory(test);
+	KUNIT_EXPECT_GE(test, kept, 10000);
+	KUNIT_EXPECT_LT(test, kept, 10000 + 2 * PAGE_SIZE);
+	fixture_set(test, "rmem_min", 40000);
+	kept = kept_without_memory(test);
+	KUNIT_EXPECT_GE(test, kept, 40000);
+	KUNIT_EXPECT_LT(test, kept, 40000 + 2 * PAGE_SIZE);
+}
+
 static void autotuning_grows_the_buffer_to_its_maximum_only(struct kunit *test)
 {
 	struct sluice_sock *s = socket(test);
@@ -419,6 +455,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(a_full_buffer_has_no_space_and_takes_nothing),
 	KUNIT_CASE(held_bytes_make_way_for_readable_ones),
 	KUNIT_CASE(what_the_window_promised_fits_in_single_bytes),
+	KUNIT_CASE(without_memory_each_socket_has_its_minimum),
 	KUNIT_CASE(autotuning_grows_the_buffer_to_its_maximum_only),
 	KUNIT_CASE(buffers_that_the_user_set_are_left_alone),
 	{ }
