@@ -302,6 +302,21 @@ static void without_memory_appending_is_enomem(struct kunit *test)
 	attach(test, m, 0, m->length);
 }
 
+/* tcp_wmem's first number */
+static void without_memory_each_socket_has_its_minimum(struct kunit *test)
+{
+	struct model *m = model(test);
+
+	m->sk->sk_userlocks |= SOCK_SNDBUF_LOCK;
+	fixture_set(test, "wmem_min", 20000);
+	allow_no_memory(test);
+	while (m->length < ROOM / 2 && append(m, 1000) > 0)
+		;
+	KUNIT_EXPECT_GE(test, m->length, 20000);
+	KUNIT_EXPECT_LT(test, m->length, 20000 + 2 * PAGE_SIZE);
+	KUNIT_EXPECT_TRUE(test, charged(m));
+}
+
 static void pressure_begins_once_is_counted_and_ends(struct kunit *test)
 {
 	u64 before = fixture_count(SLUICE_CNT_memory_pressure);
@@ -348,6 +363,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(attached_bytes_outlive_their_release),
 	KUNIT_CASE(purging_frees_and_uncharges_all),
 	KUNIT_CASE(without_memory_appending_is_enomem),
+	KUNIT_CASE(without_memory_each_socket_has_its_minimum),
 	KUNIT_CASE(pressure_begins_once_is_counted_and_ends),
 	KUNIT_CASE(memory_of_the_core_is_charged_until_freed),
 	{ }

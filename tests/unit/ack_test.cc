@@ -168,6 +168,25 @@ Test(keepalive, probes_an_idle_peer_and_gives_up)
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_keepalive_give_ups), 1);
 }
 
+// tcp_keepalive_*, where the socket has none of its own; looked at when they are used.
+Test(keepalive, goes_by_the_namespace_of_the_moment)
+{
+    Established peer([](lab::Stack& s) { s.config().keepalive_time = 10 * second; });
+    peer.socket->set(SLUICE_OPTION_KEEPALIVE, 1);
+    peer.run(11 * second);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_keepalive_probes), 1);
+    peer.ack();
+    peer.stack.config().keepalive_time = 4 * second;
+    peer.stack.config().keepalive_interval = 3 * second;
+    peer.stack.config().keepalive_probes = 2;
+    // What runs already is over first: 75 s from the probe.
+    uint64_t begin = peer.sim.now();
+    cr_assert(peer.sim.run_until([&] { return peer.socket->closed; }, 200 * second));
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_keepalive_probes), 3);
+    uint64_t took = peer.sim.now() - begin;
+    cr_assert(took > 79 * second && took < 82 * second, "%lu", took);
+}
+
 Test(keepalive, answering_peer_stays)
 {
     lab::Pair p;

@@ -179,6 +179,17 @@ Test(handshake, timeouts_of_a_syn_ack_double_from_the_first_on)
     cr_assert_eq((peer.sent[2].when - peer.sent[1].when) / second, 4);
 }
 
+Test(handshake, syn_ack_of_a_simultaneous_open_goes_as_often_as_told)
+{
+    Scripted peer([](lab::Stack& stack) { stack.config().synack_retries = 2; });
+    peer.begin_active();
+    peer.send(SLUICE_SYN);
+    peer.sent.clear();
+    peer.run(100 * second);
+    cr_assert_eq(peer.sent.size(), 2);
+    cr_assert_eq(peer.socket->error, 110);
+}
+
 Test(handshake, closed_port_refuses)
 {
     lab::Pair p;

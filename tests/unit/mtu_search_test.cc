@@ -113,6 +113,24 @@ Test(mtu_search, black_hole_is_left_for_the_base_that_is_set)
     cr_assert(p.mss() >= 600 && p.mss() <= 650, "%u", p.mss());
 }
 
+// tcp_retries1
+Test(mtu_search, black_hole_is_suspected_after_as_many_timeouts_as_told)
+{
+    for (uint64_t retries : {1, 5}) {
+        Path p(1, 1300);
+        p.a.config().retries1 = retries;
+        uint64_t timeouts = 0;
+        p.client->write(pattern(10000));
+        cr_assert(p.sim.run_until(
+            [&] {
+                timeouts = p.count(SLUICE_CNT_rto_timeouts);
+                return p.count(SLUICE_CNT_mtu_black_holes) > 0;
+            },
+            60 * second));
+        cr_assert_eq(timeouts, retries + 1, "%lu, not %lu", timeouts, retries + 1);
+    }
+}
+
 // ---- probes (7.2 to 7.6) ----
 
 Test(mtu_search, begins_with_the_base_and_ends_at_what_the_route_says)

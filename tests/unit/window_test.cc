@@ -99,6 +99,26 @@ Test(window, unanswered_probes_give_up)
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_probe_give_ups), 1);
 }
 
+// tcp_retries2, and of an orphan tcp_orphan_retries.
+Test(window, unanswered_probes_are_as_many_as_told)
+{
+    for (bool orphan : {false, true}) {
+        Established peer([](lab::Stack& s) {
+            s.config().retries2 = 5;
+            s.config().orphan_retries = 3;
+            s.config().rto_max = second;
+        });
+        peer.window = 0;
+        peer.ack();
+        peer.socket->write(pattern(5000));
+        if (orphan)
+            peer.socket->close();
+        peer.run(100 * second);
+        cr_assert_eq(peer.stack.counter(SLUICE_CNT_probe_give_ups), 1);
+        cr_assert_eq(peer.stack.counter(SLUICE_CNT_window_probes), orphan ? 3 : 5);
+    }
+}
+
 namespace
 {
 

@@ -4,6 +4,7 @@
 # `sluice set` says otherwise. Where a program can see it, kernel TCP runs
 # first, as the reference.
 import contextlib
+import ctypes
 import errno
 import json
 import os
@@ -26,6 +27,7 @@ from transport import INET, INET6, REAL4, REAL6, SLUICE4, SLUICE6, TCP4, TCP6, e
 ALL = (TCP4, TCP6, SLUICE4, SLUICE6, INET, INET6, REAL4)
 FAR = (V4_TCP, V4, V6, V4_INET)
 SOL, TCP = socket.SOL_SOCKET, socket.IPPROTO_TCP
+SO_ATTACH_FILTER = 26
 # What is busy looks at the sysctls once in a jiffy, which is never longer than this.
 TICK = 0.02
 
@@ -353,6 +355,20 @@ def options_are_offered_as_told(t):
                 abort(*before, *pair, *after)
 
 
+@test(*ALL)
+def the_first_window_is_what_adv_win_scale_leaves(t):
+    """Of the buffer, in the SYN and in its answer. Linux itself ignores it since 6.6."""
+    if not t.sluice and os.environ["SLUICE_VM"] != "6.1":
+        return
+    with sysctl("tcp_rmem", "4096 100000 6291456"):
+        for scale, most in ((1, 50000), (2, 65535), (-2, 25000), (-4, 6250)):
+            with sysctl("tcp_adv_win_scale", scale):
+                syn, syn_ack, _ = seen_of(t)[0]
+            for packet in syn, syn_ack:
+                window, = struct.unpack_from("!H", packet.header, 14)
+                check(most * 9 // 10 <= window <= most, f"a window of {window} with {scale}")
+
+
 # ---- live connections ----------------------------------------------------------------------
 
 @test(*ALL)
@@ -364,6 +380,21 @@ def keepalive_follows_until_the_socket_has_its_own(t):
             client.setsockopt(TCP, option, value - 1)
             equal(client.getsockopt(TCP, option), value - 1)
     equal(client.getsockopt(TCP, socket.TCP_KEEPIDLE), 776)
+
+
+@test(*ALL)
+def keepalive_of_a_silent_peer_ends_as_told(t):
+    """With sysctls that change when the connection is there already."""
+    client, server = t.pair()
+    nothing = ctypes.create_string_buffer(struct.pack("=HBBI", 6, 0, 0, 0))    # BPF_RET: none of it
+    server.setsockopt(SOL, SO_ATTACH_FILTER, struct.pack("@HP", 1, ctypes.addressof(nothing)))
+    with sysctl("tcp_keepalive_time", 1), sysctl("tcp_keepalive_intvl", 1), sysctl("tcp_keepalive_probes", 2):
+        client.setsockopt(SOL, socket.SO_KEEPALIVE, 1)
+        client.settimeout(30)
+        begin = time.monotonic()
+        equal(error_of(client.recv, 1), "ETIMEDOUT")
+        check(2.5 < time.monotonic() - begin < 10, time.monotonic() - begin)
+    abort(server)
 
 
 @test(*ALL)
