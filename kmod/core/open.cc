@@ -134,8 +134,10 @@ void Connection::segment_in_syn_sent(sluice_segment& seg, Instant now)
         return;
     }
     if (seg.flags & SLUICE_RST) {
-        if (!acks)
+        if (!acks) {
+            count(SLUICE_CNT_no_ack_flag);
             return;
+        }
         count(SLUICE_CNT_resets_in);
         count(SLUICE_CNT_attempt_fails);
         fail(error::connection_refused);
