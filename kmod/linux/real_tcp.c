@@ -335,10 +335,47 @@ static unsigned int hook_v4(void *unused, struct sk_buff *skb, const struct nf_h
 	return NF_STOLEN;
 }
 
+/* Options that a host which doesn't know them skips (RFC 8200 4.2). */
+static bool skips_options(const struct sk_buff *skb, unsigned int at, unsigned int end)
+{
+	while (at < end) {
+		u8 buffer[2] = {};
+		const u8 *option = skb_header_pointer(skb, at, at + 1 < end ? 2 : 1, buffer);
+
+		if (!option || option[0] & 0xc0)
+			return false;
+		at += option[0] == IPV6_TLV_PAD1 ? 1 : 2 + option[1];
+	}
+	return at == end;
+}
+
 /*
- * Extension headers were looked at only as far as each hop has to. A fragment
- * comes here only where nobody puts them together (put_fragments_together).
+ * Nobody has looked at extension headers yet but for what each hop has to. Is
+ * there nothing in them but what may be skipped (RFC 8200 4.2, 4.4)? Where a
+ * route goes on, AH is to be checked, or an option forbids, it is IPv6's to
+ * see to it; what it authenticates comes again.
  */
+static bool only_to_be_skipped(const struct sk_buff *skb, unsigned int end)
+{
+	unsigned int at = sizeof(struct ipv6hdr), size;
+	u8 protocol = ipv6_hdr(skb)->nexthdr;
+
+	for (; at < end; at += size) {
+		struct ipv6_rt_hdr buffer;
+		const struct ipv6_rt_hdr *header = skb_header_pointer(skb, at, sizeof(buffer), &buffer);
+
+		if (!header || protocol == IPPROTO_AH)
+			return false;
+		size = (header->hdrlen + 1) * 8;
+		if ((protocol == IPPROTO_ROUTING && header->segments_left) ||
+		    (protocol == IPPROTO_DSTOPTS && !skips_options(skb, at + 2, at + size)))
+			return false;
+		protocol = header->nexthdr;
+	}
+	return true;
+}
+
+/* A fragment comes here only where nobody puts them together (put_fragments_together). */
 static unsigned int hook_v6(void *unused, struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	struct net *net = state->net;
@@ -350,7 +387,8 @@ static unsigned int hook_v6(void *unused, struct sk_buff *skb, const struct nf_h
 		return NF_ACCEPT;
 	if (protocol == IPPROTO_ICMPV6)
 		look_at_icmp_v6(skb, offset);
-	if (protocol != IPPROTO_TCP || is_claimed(skb) || !is_ours_v6(skb, net, offset))
+	if (protocol != IPPROTO_TCP || is_claimed(skb) || !only_to_be_skipped(skb, offset) ||
+	    !is_ours_v6(skb, net, offset))
 		return NF_ACCEPT;
 	if (pass_later_hooks(skb, state,
 			     rcu_dereference(net->nf.hooks_ipv6[NF_INET_LOCAL_IN]), hook_v6))

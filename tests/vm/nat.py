@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-# nftables, NAT and connection tracking, inside the VM: what they do to kernel
+# nftables, NAT, connection tracking and IPsec, inside the VM: what they do to kernel
 # TCP, shown first, they do to real TCP on Sluice, on either end of it.
 import contextlib
 import errno
@@ -335,6 +335,30 @@ def tracking_follows_a_connection_to_its_end(mix):
                 until(lambda: not tracked(namespace, PORT), 20, lambda: tracked(namespace, PORT))
                 for hook in ("input", "output"):
                     equal(counted(namespace, hook, "ct state invalid"), 0, f"strange to {namespace}'s {hook}")
+
+
+@test(*KERNELS, *BOTH)
+def authenticated_segments_come_in(mix):
+    """And no others, where a policy has it so (RFC 4302)."""
+    ends = (Link.NEAR, host(mix, 1, 1)), (Link.FAR, host(mix, 1, 2))
+    with Link():
+        for ns, here in ends:
+            for source, destination in ((ends[0][1], ends[1][1]), (ends[1][1], ends[0][1])):
+                which = "src", source, "dst", destination
+                command("ip", "-n", ns, "xfrm", "state", "add", *which, "proto", "ah", "spi", "256",
+                        "mode", "transport", "auth", "hmac(sha1)", "0x" + "5a" * 20)
+                command("ip", "-n", ns, "xfrm", "policy", "add", *which, "proto", "tcp",
+                        "dir", "out" if source == here else "in", "tmpl", "proto", "ah", "mode", "transport")
+        exchange(*mix.joined(), 100000)
+        command("ip", "-n", Link.NEAR, "xfrm", "policy", "flush")
+        with inside(Link.FAR):
+            listener = mix.server.listener(host=mix.server.host)
+        with inside(Link.NEAR):
+            client = mix.client.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 1, 0))
+        equal(error_of(client.connect, (mix.server.host, mix.server.port_of(listener))), "EINPROGRESS")
+        client.close()
+        listener.close()
 
 
 if __name__ == "__main__":

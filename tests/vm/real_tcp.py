@@ -19,7 +19,7 @@ from network import Link, beyond, counter, counters, delete, inside, insmod, ker
 from network import run as command  # noqa: E402
 from peer import Peers  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
-from segment import ACK, FIN, PSH, RST, SYN, Wire, build  # noqa: E402
+from segment import ACK, FIN, PSH, RST, SYN, Wire, build, packed  # noqa: E402
 from traffic import V4, V6, Stream, abort, exchange, finish, traffic  # noqa: E402
 from transport import REAL4, REAL6, SLUICE4, TCP4, TCP6, error_of, ports  # noqa: E402
 
@@ -110,6 +110,17 @@ def path_mtu_is_discovered(mix):
         check(counter("mtu_reductions", Link.NEAR) >= 1, "the path MTU went unnoticed")
 
 
+def no_resets(ns):
+    """Its kernel TCP says nothing to answers for a peer that is made by hand."""
+    command("nft", "-f", "-", namespace=ns, input="""
+        table inet t {
+            chain out {
+                type filter hook output priority filter; policy accept;
+                tcp flags & rst == rst drop
+            }
+        }""")
+
+
 def fragments_made(v6):
     name = "Ip6FragCreates" if v6 else "IpFragCreates"
     return int(command("nstat", "-asz", name, namespace=Link.NEAR).stdout.split()[-2])
@@ -121,13 +132,7 @@ def fragments_are_put_together(server):
     v6 = server.host == Link.V6
     host, data = "fd00::1" if v6 else "10.1.0.1", os.urandom(5000)
     with Link():
-        command("nft", "-f", "-", namespace=Link.NEAR, input="""
-            table inet t {
-                chain out {
-                    type filter hook output priority filter; policy accept;
-                    tcp flags & rst == rst drop
-                }
-            }""")
+        no_resets(Link.NEAR)
         with inside(Link.FAR):
             listener = server.listener(host=server.host)
         port = server.port_of(listener)
@@ -147,6 +152,48 @@ def fragments_are_put_together(server):
         equal(accepted.recv(len(data), socket.MSG_WAITALL), data)
         listener.close()
         abort(accepted)
+
+
+ROUTING, AUTHENTICATION, DESTINATION = 43, 51, 60
+# What stands before a SYN, and whether it is answered (RFC 8200 4.2, 4.4).
+HEADERS = (
+    (DESTINATION, bytes([1, 4]) + bytes(4), True),    # PadN
+    (DESTINATION, bytes([0x1e, 4]) + bytes(4), True),    # to be skipped by who doesn't know it
+    (DESTINATION, bytes([0x5e, 4]) + bytes(4), False),    # to be discarded
+    (DESTINATION, bytes([0x9e, 4]) + bytes(4), False),    # and complained of
+    (DESTINATION, bytes([0, 0, 0xde, 2]) + bytes(2), False),
+    (DESTINATION, bytes([0x1e, 5]) + bytes(4), False),    # longer than there is room
+    (ROUTING, bytes([9, 0]) + bytes(4), True),    # a route that was gone
+    (ROUTING, bytes([9, 1]) + bytes(4), False),    # one that goes on
+    (ROUTING, bytes([0, 1]) + bytes(4) + packed(Link.V6), False),
+    (AUTHENTICATION, bytes(2) + struct.pack("!III", 0x999, 1, 0), False),    # by nobody who is known
+)
+
+
+@test(KERNEL6, OURS6)
+def extension_headers_are_obeyed(server):
+    near = "fd00::1"
+    with Link():
+        no_resets(Link.NEAR)
+        with inside(Link.FAR):
+            listener = server.listener(host=server.host)
+        port = server.port_of(listener)
+        with inside(Link.NEAR):
+            wire = Wire(near, socket.IPPROTO_TCP)
+            raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        for number, (kind, body, _) in enumerate(HEADERS + ((socket.IPPROTO_TCP, b"", True),)):
+            words = (2 + len(body)) // 4 - 2 if kind == AUTHENTICATION else len(body) // 8    # RFC 4302 2.2
+            rest = (bytes([socket.IPPROTO_TCP, words]) + body if body else b"") + \
+                build(near, 4000 + number, port, peer=server.host)
+            header = struct.pack("!IHBB", 6 << 28, len(rest), kind, 64) + packed(near) + packed(server.host)
+            raw.sendto(header + rest, (server.host, 0))
+        answered = []
+        while len(HEADERS) not in answered:    # the last one has none of them
+            source, destination = struct.unpack_from("!HH", wire.raw.recv(1 << 16))
+            if source == port:
+                answered.append(destination - 4000)
+        equal(answered, [number for number, (*_, right) in enumerate(HEADERS) if right] + [len(HEADERS)])
+        listener.close()
 
 
 @test(KERNEL4, KERNEL6, OURS4, OURS6, V4, V6)
