@@ -110,7 +110,10 @@ static int bind(struct sluice_reservation *r, u16 number)
 	return holder->sk_prot->get_port(holder, number) ? -EADDRINUSE : 0;
 }
 
-/* Among others of ours it has to be lenient; alone it is as strict as its user. */
+/*
+ * Among others of ours it has to be lenient, as SO_REUSEPORT may be why it is
+ * there; alone it is as strict as its user.
+ */
 static int ask(struct hlist_head *reservations, struct sluice_reservation *r, u16 number)
 {
 	int error;
@@ -179,7 +182,7 @@ int sluice_reservation_listen(struct hlist_head *reservations, struct sluice_res
 
 	if (!r->listeners) {
 		relax(reservations);
-		appear(r, r->reuse, TCP_LISTEN);
+		appear(r, r->reuse || !hlist_is_singular_node(&r->node, reservations), TCP_LISTEN);
 		error = holder->sk_prot->get_port(holder, number) ? -EADDRINUSE : 0;
 	}
 	if (!error)

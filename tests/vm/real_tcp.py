@@ -648,6 +648,20 @@ def reuseport_is_not_shared_by_stacks(way):
     way.first.bind(third, port)
 
 
+@test(REAL4, REAL6, TCP4, TCP6)
+def listeners_that_share_a_port_may_overlap(t):
+    """One for each address and one for all others, as servers have them."""
+    port = next(ports)
+    listeners = [t.socket() for _ in range(4)]
+    for sock, host in zip(listeners, (t.any, t.host) * 2):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        t.bind(sock, port, host)
+        sock.listen()
+    stranger = TCP4 if ":" not in t.host else TCP6
+    if t is not stranger:
+        equal(error_of(stranger.bind, stranger.socket(), port), "EADDRINUSE")
+
+
 @test(*(way for way in WAYS if way.second is not way.first))
 def server_moves_to_the_other_stack(way):
     """With SO_REUSEADDR, while connections of the first one are still alive."""
