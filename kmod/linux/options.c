@@ -288,7 +288,7 @@ static int set_congestion(struct sock *sk, sockptr_t value, unsigned int length)
 	if (copied < 0)
 		return -EFAULT;
 	name[copied] = '\0';
-	cc = sluice_cc_get(name);
+	cc = sluice_cc_get_or_load(name);
 	if (!cc)
 		return -ENOENT;
 	lock_sock(sk);

@@ -8,6 +8,7 @@ import select
 import socket
 import struct
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
@@ -125,6 +126,24 @@ def user_timeout_ends_what_nobody_answers(t):
     equal(error_of(client.recv, 1), "ETIMEDOUT")
     check(time.monotonic() - begin > 0.5, time.monotonic() - begin)
     closed(server)    # which wouldn't hear that the client is gone
+
+
+@test(TCP4, SLUICE6, INET, REAL4)
+def module_of_an_unknown_algorithm_is_asked_for_by_the_administrator(t):
+    sock = t.socket()
+    with tempfile.TemporaryDirectory() as directory:
+        asked, loader = os.path.join(directory, "asked"), os.path.join(directory, "modprobe")
+        with open(os.open(loader, os.O_CREAT | os.O_WRONLY, 0o755), "w") as file:
+            file.write(f"#!/bin/sh\necho $* >> {asked}\n")
+        with file_holds("/proc/sys/kernel/modprobe", loader):
+            os.seteuid(65534)
+            try:
+                equal(error_of(sock.setsockopt, TCP, socket.TCP_CONGESTION, b"nobodys"), "ENOENT")
+            finally:
+                os.seteuid(0)
+            equal(error_of(sock.setsockopt, TCP, socket.TCP_CONGESTION, b"nonesuch"), "ENOENT")
+        with open(asked) as file:
+            equal(file.read(), f"-q -- {'sluice-cc-' if t.sluice else 'tcp_'}nonesuch\n")
 
 
 # ---- filters on what is received ---------------------------------------------------------
