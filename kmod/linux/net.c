@@ -84,6 +84,7 @@ void sluice_host_count(const struct sluice_config *config, enum sluice_counter c
  */
 static void begin_challenges(struct sluice_net *sn, u32 limit)
 {
+	limit = min_t(u32, limit, INT_MAX / 2);	/* what it comes to at most is an int */
 	atomic_set(&sn->challenges_left, (limit + 1) / 2 + reciprocal_scale(get_random_u32(), limit));
 }
 
