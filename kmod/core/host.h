@@ -484,6 +484,11 @@ void sluice_host_state(struct sluice_conn *c, enum sluice_state from, enum sluic
 void sluice_host_fail(struct sluice_conn *c, int error);
 /* An error that doesn't end the connection (SO_ERROR untouched, sk_err_soft). */
 void sluice_host_soft_error(struct sluice_conn *c, int error);
+/*
+ * A timeout: of equally good ways another may do. route: there were so many
+ * (RFC 9293 3.8.3 R1) that the route itself is in doubt.
+ */
+void sluice_host_doubt_path(struct sluice_conn *c, bool route);
 /* TIME_WAIT began: keep *t under this connection's addresses. CLOSED follows for c. */
 void sluice_host_time_wait(struct sluice_conn *c, const struct sluice_time_wait *t);
 /* Call sluice_conn_time() at or soon after `deadline`; replaces the former one; 0: none. */

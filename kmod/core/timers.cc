@@ -249,6 +249,7 @@ void Connection::handshake_timeout(Instant now)
         return;
     }
     note_timeout(now);
+    sluice_host_doubt_path(handle(), timers.retransmits > 0);
     timers.retransmits++;
     if (state != State::SynSent || timers.retransmits > config->syn_linear_timeouts)
         timers.backoff++;
@@ -287,6 +288,7 @@ void Connection::retransmit_timeout(Instant now)
     }
     if (!timers.retrans_began)
         timers.retrans_began = now;
+    sluice_host_doubt_path(handle(), timers.retransmits >= config->retries1);
     suspect_black_hole();
     enter_loss(now);
     retransmit_head(now);

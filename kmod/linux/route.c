@@ -127,6 +127,16 @@ struct dst_entry *sluice_route_check(struct sock *sk)
 	return __sk_dst_get(sk);
 }
 
+void sluice_host_doubt_path(struct sluice_conn *c, bool route)
+{
+	struct sock *sk = sluice_conn_sk(c);
+
+	if (route)
+		dst_negative_advice(sk);	/* and that */
+	else
+		sk_rethink_txhash(sk);
+}
+
 /* IPV6_MTU_DISCOVER may say not to; and less than IPv6's least no link has (RFC 8201 4). */
 static bool heeds_too_big(const struct sock *sk, u32 mtu)
 {

@@ -41,6 +41,25 @@ Test(retransmit, timeout_sends_the_oldest_segment_again)
     cr_assert_geq(peer.stack.counter(SLUICE_CNT_rto_timeouts), 1);
 }
 
+// RFC 9293 3.8.3: from tcp_retries1 on the route is in doubt; in a handshake at once.
+Test(retransmit, timeouts_cast_doubt_on_the_path)
+{
+    Unheard peer([](lab::Stack& s) { s.config().retries1 = 2; });
+    auto& timeouts = peer.stack.counters[SLUICE_CNT_rto_timeouts];
+    cr_assert(peer.sim.run_until([&] { return timeouts == 2; }, 60 * second));
+    cr_assert_eq(peer.socket->path_doubts, 2);
+    cr_assert_eq(peer.socket->route_doubts, 0);
+    cr_assert(peer.sim.run_until([&] { return timeouts == 4; }, 60 * second));
+    cr_assert_eq(peer.socket->path_doubts, 4);
+    cr_assert_eq(peer.socket->route_doubts, 2);
+
+    Scripted opening;
+    opening.begin_active();
+    cr_assert(opening.sim.run_until([&] { return opening.sent.size() == 4; }, 60 * second));
+    cr_assert_eq(opening.socket->path_doubts, 3);
+    cr_assert_eq(opening.socket->route_doubts, 2);
+}
+
 Test(retransmit, timeout_doubles)
 {
     Unheard peer;

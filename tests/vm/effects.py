@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # What socket options do, inside the VM: on kernel TCP first. options.py has
 # their errors and values; other suites test those options that they are about.
-import ctypes
 import os
 import select
 import socket
@@ -14,6 +13,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import rtnetlink  # noqa: E402
 from error_queue import take  # noqa: E402
+from filters import DETACH_FILTER, LOCK_FILTER, classic_filter, extended_filter  # noqa: E402
 from network import Link, counter, file_holds, inside, tune  # noqa: E402
 from network import run as command  # noqa: E402
 from runner import check, equal, run, test, until, within  # noqa: E402
@@ -147,25 +147,6 @@ def module_of_an_unknown_algorithm_is_asked_for_by_the_administrator(t):
 
 
 # ---- filters on what is received ---------------------------------------------------------
-
-ATTACH_BPF, DETACH_FILTER, LOCK_FILTER = 50, 27, 44
-
-
-def classic_filter(sock, keep):
-    """Of each segment that many bytes pass; 0: none does."""
-    code = ctypes.create_string_buffer(struct.pack("=HBBI", 6, 0, 0, keep & 0xffffffff))    # ret
-    sock.setsockopt(SOL, 26, struct.pack("@HP", 1, ctypes.addressof(code)))    # SO_ATTACH_FILTER
-
-
-def extended_filter(sock, keep):
-    """The same by bpf(2)."""
-    code = ctypes.create_string_buffer(struct.pack("=BBHi", 0xb7, 0, 0, keep) + b"\x95" + bytes(7))    # r0 = keep; exit
-    license_name = ctypes.create_string_buffer(b"GPL")
-    attributes = struct.pack("=IIQQ", 1, 2, ctypes.addressof(code), ctypes.addressof(license_name)).ljust(120, b"\0")
-    fd = libc.syscall({"x86_64": 321}[os.uname().machine], 5, attributes, len(attributes))
-    check(fd >= 0, os.strerror(ctypes.get_errno()))
-    sock.setsockopt(SOL, ATTACH_BPF, fd)
-    os.close(fd)
 
 
 @test(*ALL)
@@ -441,6 +422,21 @@ def flow_labels_are_reflected_where_the_sysctl_says_so(t):
         syns = [tap.next(lambda packet: packet.flags & SYN).label for _ in range(2)]
         labels = [*syns, tap.next(lambda packet: packet.payload).label]
     check(labels[0] and len(set(labels)) == 1, labels)
+
+
+@test(*V6)
+def labels_change_where_nobody_answers(t):
+    """So that another of equally good paths is tried, unless SO_TXREHASH forbids it."""
+    for rehash in 1, 0:
+        client, server = t.pair()
+        client.setsockopt(SOL, 74, rehash)    # SO_TXREHASH
+        client.setsockopt(IP6, 70, 1)    # IPV6_AUTOFLOWLABEL
+        classic_filter(server, 0)
+        with Tap(t.port_of(server)) as tap:
+            client.sendall(b"is anybody there?")
+            labels = [tap.next(lambda packet: packet.payload).label for _ in range(5)]
+        check(labels[0] and (len(set(labels)) >= 3 if rehash else len(set(labels)) == 1), labels)
+        closed(client, server)
 
 
 # ---- path MTU ----------------------------------------------------------------------------

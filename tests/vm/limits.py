@@ -4,7 +4,6 @@
 # memory control groups, memory pressure, orphans, FIN_WAIT_2, TIME_WAIT.
 # Where kernel TCP knows the same limit it runs first, as the reference.
 import contextlib
-import ctypes
 import json
 import os
 import select
@@ -15,6 +14,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from cgroup import Cgroup, has_memory_controller  # noqa: E402
+from filters import classic_filter  # noqa: E402
 from network import (Link, connections, counter, counters, file_holds, sluice, states, tune)  # noqa: E402
 from network import run as command  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
@@ -92,9 +92,8 @@ def orphans_over_the_limit_are_reset(t):
 @test(TCP4, TCP6, SLUICE4, SLUICE6, REAL4)
 def without_memory_a_connection_isnt_accepted_yet(t):
     """For the new socket's share of its listener's filter there is none. The peer believes to be connected."""
-    code = ctypes.create_string_buffer(struct.pack("=HBBI", 6, 0, 0, 0x40000))    # BPF_RET: all of it
     with t.listener() as listener, t.socket() as client:
-        listener.setsockopt(SOL, SO_ATTACH_FILTER, struct.pack("@HP", 1, ctypes.addressof(code)))
+        classic_filter(listener, 0x40000)
         before = counter("accept_no_memory")
         listener.setblocking(False)
         with file_holds("/proc/sys/net/core/optmem_max", "0"):

@@ -4,7 +4,6 @@
 # `sluice set` says otherwise. Where a program can see it, kernel TCP runs
 # first, as the reference.
 import contextlib
-import ctypes
 import errno
 import json
 import os
@@ -16,6 +15,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from filters import classic_filter  # noqa: E402
 from network import Link, connections, counter, inside, refused, sluice, tune  # noqa: E402
 from network import run as command  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
@@ -27,7 +27,6 @@ from transport import INET, INET6, REAL4, REAL6, SLUICE4, SLUICE6, TCP4, TCP6, e
 ALL = (TCP4, TCP6, SLUICE4, SLUICE6, INET, INET6, REAL4)
 FAR = (V4_TCP, V4, V6, V4_INET)
 SOL, TCP = socket.SOL_SOCKET, socket.IPPROTO_TCP
-SO_ATTACH_FILTER = 26
 # What is busy looks at the sysctls once in a jiffy, which is never longer than this.
 TICK = 0.02
 
@@ -386,8 +385,7 @@ def keepalive_follows_until_the_socket_has_its_own(t):
 def keepalive_of_a_silent_peer_ends_as_told(t):
     """With sysctls that change when the connection is there already."""
     client, server = t.pair()
-    nothing = ctypes.create_string_buffer(struct.pack("=HBBI", 6, 0, 0, 0))    # BPF_RET: none of it
-    server.setsockopt(SOL, SO_ATTACH_FILTER, struct.pack("@HP", 1, ctypes.addressof(nothing)))
+    classic_filter(server, 0)
     with sysctl("tcp_keepalive_time", 1), sysctl("tcp_keepalive_intvl", 1), sysctl("tcp_keepalive_probes", 2):
         client.setsockopt(SOL, socket.SO_KEEPALIVE, 1)
         client.settimeout(30)

@@ -256,6 +256,13 @@ void sluice_host_soft_error(sluice_conn* c, int error)
     socket_of(c).soft_error = error;
 }
 
+void sluice_host_doubt_path(sluice_conn* c, bool route)
+{
+    Socket& s = socket_of(c);
+    s.path_doubts++;
+    s.route_doubts += route;
+}
+
 void sluice_host_time_wait(sluice_conn* c, const sluice_time_wait* t)
 {
     Socket& s = socket_of(c);

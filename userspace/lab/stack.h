@@ -67,6 +67,7 @@ public:
     size_t send_buffer = 1 << 18;
     size_t receive_buffer = 1 << 18;
     int error = 0, soft_error = 0;
+    unsigned path_doubts = 0, route_doubts = 0;
     bool connected = false, fin = false, closed = false, orphan = false, time_wait = false;
     unsigned events = 0;
     std::function<void(Socket&)> on_event;
