@@ -839,6 +839,7 @@ def wrong_words_are_named():
     for words, complaint in (((), "which command? (see sluice --help)"),
                              (("nonesuch", "1", "2"), "no such command: nonesuch (see sluice --help)"),
                              (("--nonesuch",), "not expected: --nonesuch (see sluice --help)"),
+                             (("help", "nonesuch"), "no such command: nonesuch (see sluice --help)"),
                              (("ss", "--nonesuch"), "not expected: --nonesuch (see sluice ss --help)"),
                              (("send", "a:1", "b", "c d", "e"), "not expected: c d (see sluice send --help)"),
                              (("send",), "HOST:PORT is missing (see sluice send --help)"),

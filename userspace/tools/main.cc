@@ -73,6 +73,8 @@ int run(int argc, char** argv)
         std::reverse(words.begin(), words.end()); // as CLI11 wants them
         program.parse(std::move(words));
     } catch (const CLI::CallForHelp&) {
+        if (program.get_subcommands().empty() && program.remaining_size() > 0)
+            throw wrong_words(program, CLI::ExtrasError("sluice", program.remaining()));
         asked = true;
         print(program.help());
     } catch (const CLI::CallForVersion&) {
