@@ -7,8 +7,10 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -501,9 +503,67 @@ def where_it_cannot_be_refused_a_line_says_so():
     equal(done.stderr.count("\n"), 1, done.stderr)
     check("warning" in done.stderr and "io_uring, Go" in done.stderr, done.stderr)
     equal(groups(), [])
-    done = command(*powerless, SLUICE, "run", program + "-static", check=False)
-    check(done.returncode == 1 and "statically" in done.stderr, done.stderr)
-    equal(done.stderr.count("\n"), 1)
+    refused_at_the_start("statically", *powerless, SLUICE, "run", program + "-static")
+    with tempfile.TemporaryDirectory() as directory:
+        file = os.path.join(directory, "file")
+        with open(file, "wb") as other:
+            other.write(b"\x7fELF\x01" + bytes(100))
+        os.chmod(file, 0o755)
+        refused_at_the_start("32 bits", *powerless, SLUICE, "run", file)
+
+
+def refused_at_the_start(why, *words, status=1):
+    done = command(*words, check=False)
+    equal((done.returncode, done.stdout, done.stderr.count("\n")), (status, "", 1), done.stderr)
+    check(why in done.stderr, done.stderr)
+
+
+CAPABILITIES = struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0)    # revision 2, effective: CAP_NET_BIND_SERVICE
+
+
+@test()
+def programs_whose_linker_ignores_the_library():
+    """They run with more rights than who starts them."""
+    nobody, ours = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"), all_of(REALLY)
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+
+        def copy(owner, group, mode, capabilities=b""):
+            file = shutil.copy(made("ways"), os.path.join(directory, f"{owner}-{group}-{mode:o}-{len(capabilities)}"))
+            os.chown(file, owner, group)
+            os.chmod(file, mode)
+            if capabilities:
+                os.setxattr(file, "security.capability", capabilities)
+            return file
+
+        def script(program):
+            with open(program + ".sh", "w") as file:
+                file.write(f"#!{program}\n")
+            os.chmod(program + ".sh", 0o755)
+            return program + ".sh"
+
+        for more, why in ((copy(0, 0, 0o4755), "another user"), (copy(0, 0, 0o2755), "another user"),
+                          (copy(0, 0, 0o755, CAPABILITIES), "capabilities")):
+            for program in (more, script(more)):
+                refused_at_the_start(why, *nobody, SLUICE, "run", program)
+        for same in (copy(65534, 0, 0o4755), copy(0, 65534, 0o2755)):
+            done = command(*nobody, SLUICE, "run", same)
+            check(done.stdout.startswith(f"libc {ours}\nsyscall {ours}\n"), done.stdout)
+        other = copy(65534, 0, 0o4711)
+        if kernel_hooks_sockets():
+            check(sluice("run", other).stdout.startswith(f"libc {ours}\n"))
+        else:
+            refused_at_the_start("another user", SLUICE, "run", other)
+
+
+@test()
+def the_innermost_run_counts():
+    program, ours = made("ways"), all_of(NATIVELY)
+    for word in ("", "-static") if kernel_hooks_sockets() else ("",):
+        out = sluice("run", "--tcp", "--cc", "reno", SLUICE, "run", "--native", program + word).stdout
+        equal(out, said(ours, ours, ours if kernel_hooks_sockets() else REFUSED, NATIVELY if word else 6))
+    program = "import socket; s = socket.socket(); print(s.getsockopt(6, 13, 16).rstrip(b'\\0').decode())"
+    equal(sluice("run", "--cc", "reno", SLUICE, "run", "python3", "-c", program).stdout.strip(), "cubic")
 
 
 @test()

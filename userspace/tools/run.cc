@@ -20,6 +20,8 @@
 #include <memory>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include <vector>
 
@@ -98,19 +100,29 @@ bool is_of_go(std::ifstream& file, const Elf64_Phdr& part)
     return false;
 }
 
+// What the kernel loads: of a script, its interpreter.
+fs::path loaded_file(fs::path program)
+{
+    for (int depth = 0; depth < 5; depth++) {
+        std::ifstream file(program, std::ios::binary);
+        if (file.get() != '#' || file.get() != '!')
+            break;
+        program = interpreter_of(file);
+    }
+    return program;
+}
+
 // Why a library before libc doesn't reach its sockets; null: it does.
-const char* beyond_libc(const fs::path& program, int depth = 0)
+const char* beyond_libc(const fs::path& program)
 {
     std::ifstream file(program, std::ios::binary);
-    std::array<char, sizeof(Elf64_Ehdr)> head{};
-    if (!file.read(head.data(), head.size()))
+    Elf64_Ehdr elf{};
+    if (!file.read(reinterpret_cast<char*>(&elf), sizeof(elf)))
         file.clear();
-    if (head[0] == '#' && head[1] == '!')
-        return depth > 4 ? nullptr : beyond_libc(interpreter_of(file), depth + 1);
-    Elf64_Ehdr elf;
-    std::memcpy(&elf, head.data(), sizeof(elf));
-    if (std::memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0 || elf.e_ident[EI_CLASS] != ELFCLASS64)
-        return nullptr; // execvp() will say what is wrong with it
+    if (std::memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0)
+        return nullptr; // execv() will say what is wrong with it
+    if (elf.e_ident[EI_CLASS] != ELFCLASS64)
+        return "a program of 32 bits";
     const char* why = "linked statically";
     for (unsigned i = 0; i < elf.e_phnum; i++) {
         Elf64_Phdr part{};
@@ -124,11 +136,19 @@ const char* beyond_libc(const fs::path& program, int depth = 0)
     return why;
 }
 
-// A linker in secure mode ignores libraries that the user names.
-bool is_privileged(const fs::path& program)
+// Why its linker is in secure mode, in which it ignores libraries that the
+// user names; null: it isn't.
+const char* privilege_of(const fs::path& program)
 {
-    auto set_id = fs::perms::set_uid | fs::perms::set_gid;
-    return getuid() != 0 && (fs::status(program).permissions() & set_id) != fs::perms::none;
+    struct stat file = {};
+    if (stat(program.c_str(), &file) != 0)
+        return nullptr;
+    constexpr mode_t set_group = S_ISGID | S_IXGRP;
+    if (((file.st_mode & S_ISUID) && file.st_uid != getuid()) ||
+        ((file.st_mode & set_group) == set_group && file.st_gid != getgid()))
+        return "runs as another user";
+    bool has = getxattr(program.c_str(), "security.capability", nullptr, 0) > 0;
+    return has && getuid() != 0 ? "has capabilities" : nullptr;
 }
 
 void check_program(const fs::path& program)
@@ -141,9 +161,10 @@ void check_program(const fs::path& program)
 // nobody does is at least told.
 void check_reach(const RunOptions& o, const fs::path& program, const SocketHook& hook)
 {
-    const char* what = beyond_libc(program);
-    if (!what && is_privileged(program))
-        what = "runs as another user";
+    fs::path loaded = loaded_file(program);
+    const char* what = beyond_libc(loaded);
+    if (!what)
+        what = privilege_of(loaded);
     if (what && !hook.not_changed.empty())
         throw Failure(fmt::format("{}: {}, so its sockets can't be changed here: {}",
                                   program.string(), what, hook.not_changed));
