@@ -51,6 +51,17 @@ fs::path library()
     throw Failure(fmt::format("{} is missing beside {}", library_name, here.string()));
 }
 
+// What LD_PRELOAD is to say: the library, and what it says already.
+std::string preload()
+{
+    std::string list = library().string();
+    if (list.find_first_of(" :") != std::string::npos)
+        throw Failure(
+            fmt::format("{}: LD_PRELOAD can't name a place with a space or a colon", list));
+    const char* others = std::getenv("LD_PRELOAD");
+    return others && *others ? list + " " + others : list;
+}
+
 // The file that execvp() would run.
 fs::path find_program(const std::string& name)
 {
@@ -151,10 +162,24 @@ const char* privilege_of(const fs::path& program)
     return has && getuid() != 0 ? "has capabilities" : nullptr;
 }
 
+Failure no_program(const fs::path& program, int error)
+{
+    bool nowhere = error == ENOENT || error == ENOTDIR;
+    return Failure(
+        fmt::format("{}: {}", program.string(), nowhere ? "not found" : std::strerror(error)),
+        nowhere ? 127 : 126);
+}
+
+// What execv() would refuse is better told before anything else is.
 void check_program(const fs::path& program)
 {
-    if (!fs::exists(program))
-        throw Failure(fmt::format("{}: not found", program.string()), 127);
+    struct stat file = {};
+    if (stat(program.c_str(), &file) != 0)
+        throw no_program(program, errno);
+    if (S_ISDIR(file.st_mode))
+        throw no_program(program, EISDIR);
+    if (access(program.c_str(), X_OK) != 0)
+        throw no_program(program, errno);
 }
 
 // The library doesn't reach it: the kernel must do it, or nobody can. What
@@ -205,11 +230,10 @@ void run_program(RunOptions& o)
     int protocol = o.native ? SLUICE_PROTO_STREAM : SLUICE_PROTO_TCP;
     fs::path program = find_program(o.command[0]);
     check_program(program);
+    std::string libraries = preload();
     try_socket(o, protocol);
     check_reach(o, program, hook_sockets(protocol));
-    const char* others = std::getenv("LD_PRELOAD");
-    std::string preload = library().string() + (others && *others ? std::string(" ") + others : "");
-    setenv("LD_PRELOAD", preload.c_str(), 1);
+    setenv("LD_PRELOAD", libraries.c_str(), 1);
     setenv("SLUICE_RUN_PROTOCOL", std::to_string(protocol).c_str(), 1);
     if (o.congestion_control.empty())
         unsetenv("SLUICE_RUN_CC");
@@ -221,7 +245,9 @@ void run_program(RunOptions& o)
     words.push_back(nullptr);
     signal(SIGPIPE, SIG_DFL);
     execv(program.c_str(), words.data());
-    throw Failure(fmt::format("{}: {}", program.string(), std::strerror(errno)), 126);
+    if (errno == ENOENT)
+        throw Failure(fmt::format("{}: its interpreter is not found", program.string()), 127);
+    throw no_program(program, errno);
 }
 
 } // namespace
