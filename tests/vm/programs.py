@@ -185,6 +185,10 @@ def python_http_server(way):
     with website() as (directory, digest):
         with started(way, "python3", "-m", "http.server", "-d", directory, "-b", "127.0.0.1", str(port), port=port):
             equal(ask(way, "curl", "-sS", f"http://127.0.0.1:{port}/"), "<p>It works.</p>\n")
+            copy = os.path.join(directory, "copy")
+            ask(way, "curl", "-sS", "-o", copy, f"http://127.0.0.1:{port}/large")
+            with open(copy, "rb") as file:
+                equal(hashlib.file_digest(file, "sha256").hexdigest(), digest)
 
 
 ECHO = """
