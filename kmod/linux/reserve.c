@@ -125,6 +125,20 @@ static int ask(struct hlist_head *reservations, struct sluice_reservation *r, u1
 	return error;
 }
 
+/* The same of one that is bound, and is to be stricter or to listen. */
+static int ask_again(struct hlist_head *reservations, struct sluice_reservation *r, u16 number,
+		     bool reuse, unsigned char state)
+{
+	struct sock *holder = r->holder->sk;
+	int error;
+
+	relax(reservations);
+	appear(r, reuse || !hlist_is_singular_node(&r->node, reservations), state);
+	error = holder->sk_prot->get_port(holder, number) ? -EADDRINUSE : 0;
+	stiffen(reservations);
+	return error;
+}
+
 /* ---- users ------------------------------------------------------------------ */
 
 static void describe(struct sluice_reservation *r, const struct sock *sk)
@@ -155,9 +169,15 @@ struct sluice_reservation *sluice_reservation_take(struct hlist_head *reservatio
 	int error;
 
 	if (r) {
-		r->reuse &= !!sk->sk_reuse;
+		if (r->reuse && !sk->sk_reuse) {
+			error = ask_again(reservations, r, number, false,
+					  r->listeners ? TCP_LISTEN : TCP_CLOSE);
+			if (error)
+				return ERR_PTR(error);
+			r->reuse = false;
+			stiffen(reservations);
+		}
 		r->users++;
-		stiffen(reservations);
 		return r;
 	}
 	r = *spare;
@@ -177,14 +197,10 @@ struct sluice_reservation *sluice_reservation_take(struct hlist_head *reservatio
 int sluice_reservation_listen(struct hlist_head *reservations, struct sluice_reservation *r,
 			      u16 number)
 {
-	struct sock *holder = r->holder->sk;
 	int error = 0;
 
-	if (!r->listeners) {
-		relax(reservations);
-		appear(r, r->reuse || !hlist_is_singular_node(&r->node, reservations), TCP_LISTEN);
-		error = holder->sk_prot->get_port(holder, number) ? -EADDRINUSE : 0;
-	}
+	if (!r->listeners)
+		error = ask_again(reservations, r, number, r->reuse, TCP_LISTEN);
 	if (!error)
 		r->listeners++;
 	stiffen(reservations);

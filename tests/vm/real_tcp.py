@@ -649,6 +649,22 @@ def reuseport_is_not_shared_by_stacks(way):
 
 
 @test(REAL4, REAL6, TCP4, TCP6)
+def the_strictest_on_a_port_counts(t):
+    port = next(ports)
+    lenient, strict = t.socket(), t.socket()
+    for sock, options in (lenient, (socket.SO_REUSEADDR, socket.SO_REUSEPORT)), (strict, (socket.SO_REUSEPORT,)):
+        for option in options:
+            sock.setsockopt(socket.SOL_SOCKET, option, 1)
+        t.bind(sock, port)
+    kernel = TCP6 if ":" in t.host else TCP4
+    with kernel.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        equal(error_of(kernel.bind, stranger, port), "EADDRINUSE")
+    lenient.close()
+    strict.close()
+
+
+@test(REAL4, REAL6, TCP4, TCP6)
 def listeners_that_share_a_port_may_overlap(t):
     """One for each address and one for all others, as servers have them."""
     port = next(ports)
