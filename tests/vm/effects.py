@@ -232,15 +232,18 @@ def dontroute_reaches_neighbours_alone(t):
                     closed(client, t.accept(listener))
 
 
+BIND_TO_IFINDEX = 62
+
+
 @test(*ALL)
 def listeners_serve_the_device_they_are_bound_to(t):
     host = Link.V6 if is_v6(t) else Link.V4
     with Link():
         with inside(Link.FAR):
             listeners, port = {}, next(ports)
-            for device in "v1", "lo":    # one port, yet no conflict
+            for device, *way in ("v1", socket.SO_BINDTODEVICE, b"v1\0"), ("lo", BIND_TO_IFINDEX, 1):
                 listeners[device] = sock = t.socket()
-                sock.setsockopt(SOL, socket.SO_BINDTODEVICE, device.encode() + b"\0")
+                sock.setsockopt(SOL, *way)    # one port, yet no conflict
                 t.bind(sock, port, t.any)
                 sock.listen()
             equal(error_of(t.bind, t.socket(), port, t.any), "EADDRINUSE", "at any device")
@@ -306,11 +309,13 @@ NO_OPTIONS = struct.pack("=BBBB4x", 0, 0, 1, 4)    # a header of options: just p
 
 @test(*V6)
 def syn_acks_have_the_listeners_label_and_options(t):
-    for automatic, header in (0, b""), (1, NO_OPTIONS):
+    hop_by_hop, destination = 54, 59
+    for automatic, option, header, seen in ((0, destination, b"", []), (1, destination, NO_OPTIONS, [60]),
+                                            (0, hop_by_hop, NO_OPTIONS, [0])):
         port = next(ports)
         listener = t.socket()
         listener.setsockopt(IP6, 70, automatic)    # IPV6_AUTOFLOWLABEL
-        listener.setsockopt(IP6, 59, header)    # IPV6_DSTOPTS
+        listener.setsockopt(IP6, option, header)
         t.bind(listener, port)
         listener.listen()
         client = t.socket()
@@ -320,7 +325,7 @@ def syn_acks_have_the_listeners_label_and_options(t):
             server.sendall(b"data")
             for wanted in (lambda packet: packet.flags & SYN and packet.source == port, lambda packet: packet.payload):
                 packet = tap.next(wanted)
-                equal((bool(packet.label), packet.options), (bool(automatic), [60] if header else []))
+                equal((bool(packet.label), packet.options), (bool(automatic), seen))
         closed(client, server)
 
 
@@ -380,6 +385,21 @@ LABEL_MANAGER, GET, PUT, REFLECT = (IP6, 32), 0, 1, 4
 
 def reflect(sock, action):
     sock.setsockopt(*LABEL_MANAGER, bytes(20) + struct.pack("=BBHHHI", action, 0, REFLECT, 0, 0, 0))
+
+
+@test(TCP6, INET6)
+def flow_label_of_the_address_is_sent(t):
+    label = next(ports)    # one that nobody had: labels linger
+    listener, client = t.listener(), t.socket()
+    client.setsockopt(*LABEL_MANAGER, packed(t.host) + struct.pack("!I", label) +
+                      struct.pack("=BBHHHI", GET, 1, 1, 0, 0, 0))    # exclusive, made for it
+    client.setsockopt(IP6, 33, 1)    # IPV6_FLOWINFO_SEND
+    with Tap(t.port_of(listener)) as tap:
+        client.connect((t.host, t.port_of(listener), label, 0))
+        client.sendall(b"data")
+        for wanted in (lambda packet: packet.flags & SYN, lambda packet: packet.payload):
+            equal(tap.next(wanted).label, label)
+    closed(client)
 
 
 @test(*V6)
