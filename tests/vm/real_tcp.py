@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Real TCP on Sluice, inside the VM: against kernel TCP in both roles, through
 # bad links, beside kernel TCP on the same ports, under nftables and conntrack.
+import contextlib
 import fcntl
 import os
 import select
@@ -121,6 +122,20 @@ def no_resets(ns):
         }""")
 
 
+NEAR_HOSTS = {Link.V4: "10.1.0.1", Link.V6: "fd00::1"}
+
+
+@contextlib.contextmanager
+def peer_by_hand(server):
+    """A listener, and the near end's segments as the test writes them."""
+    with Link():
+        no_resets(Link.NEAR)
+        with inside(Link.FAR), server.listener(host=server.host) as listener:
+            with inside(Link.NEAR):
+                wire = Wire(NEAR_HOSTS[server.host], socket.IPPROTO_TCP)
+            yield listener, server.port_of(listener), wire
+
+
 def fragments_made(v6):
     name = "Ip6FragCreates" if v6 else "IpFragCreates"
     return int(command("nstat", "-asz", name, namespace=Link.NEAR).stdout.split()[-2])
@@ -129,20 +144,14 @@ def fragments_made(v6):
 @test(KERNEL4, KERNEL6, OURS4, OURS6)
 def fragments_are_put_together(server):
     """The peer is made by hand, and its segments are larger than a packet may be."""
-    v6 = server.host == Link.V6
-    host, data = "fd00::1" if v6 else "10.1.0.1", os.urandom(5000)
-    with Link():
-        no_resets(Link.NEAR)
-        with inside(Link.FAR):
-            listener = server.listener(host=server.host)
-        port = server.port_of(listener)
-        with inside(Link.NEAR):
-            wire = Wire(host, socket.IPPROTO_TCP)
+    v6, data = server.host == Link.V6, os.urandom(5000)
+    with peer_by_hand(server) as (listener, port, wire):
         level, discover = (socket.IPPROTO_IPV6, 23) if v6 else (socket.IPPROTO_IP, 10)
         wire.raw.setsockopt(level, discover, 0)
 
         def say(**what):
-            wire.raw.sendto(build(host, 4000, port, peer=server.host, window=9000, **what), (server.host, 0))
+            wire.raw.sendto(build(NEAR_HOSTS[server.host], 4000, port, peer=server.host, window=9000, **what),
+                            (server.host, 0))
         say(seq=100)
         isn, = struct.unpack_from("!I", wire.next(port, 4000), 4)
         say(seq=101, ack=isn + 1, flags=ACK | PSH, payload=data)
@@ -150,7 +159,6 @@ def fragments_are_put_together(server):
         accepted = server.accept(listener)
         accepted.settimeout(10)
         equal(accepted.recv(len(data), socket.MSG_WAITALL), data)
-        listener.close()
         abort(accepted)
 
 
@@ -172,14 +180,9 @@ HEADERS = (
 
 @test(KERNEL6, OURS6)
 def extension_headers_are_obeyed(server):
-    near = "fd00::1"
-    with Link():
-        no_resets(Link.NEAR)
-        with inside(Link.FAR):
-            listener = server.listener(host=server.host)
-        port = server.port_of(listener)
+    near = NEAR_HOSTS[server.host]
+    with peer_by_hand(server) as (_, port, wire):
         with inside(Link.NEAR):
-            wire = Wire(near, socket.IPPROTO_TCP)
             raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
         for number, (kind, body, _) in enumerate(HEADERS + ((socket.IPPROTO_TCP, b"", True),)):
             words = (2 + len(body)) // 4 - 2 if kind == AUTHENTICATION else len(body) // 8    # RFC 4302 2.2
@@ -193,7 +196,6 @@ def extension_headers_are_obeyed(server):
             if source == port:
                 answered.append(destination - 4000)
         equal(answered, [number for number, (*_, right) in enumerate(HEADERS) if right] + [len(HEADERS)])
-        listener.close()
 
 
 @test(KERNEL4, KERNEL6, OURS4, OURS6, V4, V6)
