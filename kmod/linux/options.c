@@ -496,7 +496,7 @@ int sluice_set_rcvlowat(struct sock *sk, int value)
 
 void sluice_keepalive(struct sock *sk, int on)
 {
-	sluice_tuning_glance(sluice_sk_net(sk));
+	sluice_tuning_refresh(sluice_sk_net(sk));
 	set_core(sk, SLUICE_OPTION_KEEPALIVE, !!on);
 }
 
