@@ -143,8 +143,10 @@ void Connection::segment_in_syn_sent(sluice_segment& seg, Instant now)
         fail(error::connection_refused);
         return;
     }
-    if (!(seg.flags & SLUICE_SYN))
+    if (!(seg.flags & SLUICE_SYN)) {
+        count(SLUICE_CNT_no_syn_flag);
         return;
+    }
     take_peer_options(seg);
     ts.recent_at = now;
     snd.wnd = snd.max_wnd = seg.window;

@@ -191,7 +191,7 @@ Test(handshake, syn_ack_of_a_simultaneous_open_goes_as_often_as_told)
 }
 
 // Of its SYN a stranger knows the ports at most.
-Test(handshake, blind_reset_of_a_syn_is_counted_and_does_nothing)
+Test(handshake, what_answers_no_syn_is_counted_and_does_nothing)
 {
     Scripted peer;
     peer.begin_active();
@@ -200,6 +200,8 @@ Test(handshake, blind_reset_of_a_syn_is_counted_and_does_nothing)
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_no_ack_flag), 1);
     peer.send(SLUICE_RST | SLUICE_ACK, {}, 0, 1000);
     cr_assert_eq(peer.stack.counter(SLUICE_CNT_future_ack), 1);
+    peer.send(SLUICE_ACK, pattern(10), 100);
+    cr_assert_eq(peer.stack.counter(SLUICE_CNT_no_syn_flag), 1);
     cr_assert_eq(peer.socket->state(), SLUICE_SYN_SENT);
     cr_assert_eq(peer.sent.size(), 0);
     peer.send(SLUICE_SYN | SLUICE_ACK);
