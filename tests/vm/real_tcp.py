@@ -798,7 +798,8 @@ def server_in_time_wait_delays_no_client_of_ours(way):
                 number = next(ports)
                 for t in (way.first, way.second):
                     client = t.socket()
-                    t.bind(client, number, t.any)
+                    # The one before has it until its FIN is acknowledged.
+                    until(lambda: error_of(t.bind, client, number, t.any) is None)
                     begin = time.monotonic()
                     t.connect(client, way.first.port_of(listener), way.first.host)
                     check(time.monotonic() - begin < 0.8, "the SYN was lost")
