@@ -347,11 +347,13 @@ static inline void sluice_tcp_info_timeouts(struct tcp_info *info, u16 timeouts,
 }
 #endif
 
-/* An attribute of SCM_TIMESTAMPING_OPT_STATS, where there is such a one. */
+/* How often a connection chose another hash: in SCM_TIMESTAMPING_OPT_STATS, in struct tcp_info. */
 #ifdef SLUICE_HAVE_TCP_NLA_REHASH
 #define sluice_put_rehash(room, count) nla_put_u32(room, TCP_NLA_REHASH, count)
+#define sluice_tcp_info_rehash(info, count) ((info)->tcpi_rehash = (count))
 #else
 #define sluice_put_rehash(room, count) do { } while (0)
+#define sluice_tcp_info_rehash(info, count) do { } while (0)
 #endif
 
 /* Rows of sysctl.def on kernels that have them. */

@@ -131,10 +131,10 @@ void sluice_host_doubt_path(struct sluice_conn *c, bool route)
 {
 	struct sock *sk = sluice_conn_sk(c);
 
+	if (sk_rethink_txhash(sk))
+		sluice_sk(sk)->timeout_rehash++;
 	if (route)
-		dst_negative_advice(sk);	/* and that */
-	else
-		sk_rethink_txhash(sk);
+		__dst_negative_advice(sk);
 }
 
 /* IPV6_MTU_DISCOVER may say not to; and less than IPv6's least no link has (RFC 8201 4). */

@@ -57,6 +57,7 @@ struct sluice_sock {
 	u32 notsent_lowat;		/* TCP_NOTSENT_LOWAT, bytes; 0: the namespace's */
 	u32 path_mtu;			/* that the core knows, bytes of an IP packet */
 	u16 header_extra;		/* bytes of IP options and extension headers in each packet */
+	u16 timeout_rehash;		/* how often another hash was chosen after a timeout */
 	u8 lent_ttl;			/* uc_ttl is this by `sluice set ip_default_ttl`; 0: it isn't */
 	u8 v4_wire : 1;			/* IPv4 on the wire */
 	u8 sluice_family : 1;		/* addresses are struct sockaddr_sluice */

@@ -150,6 +150,7 @@ void sluice_tcp_info_from(struct sock *sk, const struct sluice_info *from, struc
 	info->tcpi_pacing_rate = from->pacing_rate ? from->pacing_rate : ~0ull;
 	info->tcpi_fastopen_client_fail = from->fastopen_failure;
 	info->tcpi_rcv_ssthresh = receive_room(sk);
+	sluice_tcp_info_rehash(info, sluice_sk(sk)->timeout_rehash);
 	fill_windows(from, info);
 	fill_times(from, info);
 	fill_counts(from, info);

@@ -22,6 +22,7 @@ void sluice_tx_stats_collect(struct sock *sk, struct sluice_tx_stats *stats)
 	sluice_sock_info(sk, &info);
 	sluice_tcp_info_from(sk, &info, &stats->info);
 	stats->queued = info.unacked + info.unsent;
+	stats->timeout_rehash = sluice_sk(sk)->timeout_rehash;
 	stats->acked = false;
 }
 
@@ -61,9 +62,6 @@ static void write_counts(struct sk_buff *room, const struct tcp_info *info)
 	nla_put_u32(room, TCP_NLA_DSACK_DUPS, info->tcpi_dsack_dups);
 	nla_put_u32(room, TCP_NLA_REORD_SEEN, info->tcpi_reord_seen);
 	nla_put_u8(room, TCP_NLA_RECUR_RETRANS, info->tcpi_retransmits);
-	/* A path's hash isn't changed after timeouts. */
-	nla_put_u16(room, TCP_NLA_TIMEOUT_REHASH, 0);
-	sluice_put_rehash(room, 0);
 }
 
 void sluice_tx_stats_write(struct sk_buff *room, const struct sluice_tx_stats *stats)
@@ -72,6 +70,8 @@ void sluice_tx_stats_write(struct sk_buff *room, const struct sluice_tx_stats *s
 	write_times(room, &stats->info);
 	write_rates(room, &stats->info);
 	write_counts(room, &stats->info);
+	nla_put_u16(room, TCP_NLA_TIMEOUT_REHASH, stats->timeout_rehash);
+	sluice_put_rehash(room, stats->timeout_rehash);
 	nla_put_u32(room, TCP_NLA_SNDQ_SIZE, stats->queued);
 	nla_put_u32(room, TCP_NLA_BYTES_NOTSENT, stats->info.tcpi_notsent_bytes);
 	put_u64(room, TCP_NLA_EDT, stats->departure);

@@ -21,6 +21,7 @@ struct sluice_tx_stats {
 	struct tcp_info info;
 	u32 queued;		/* bytes that are sent and not acknowledged, or not sent yet */
 	u64 departure;		/* CLOCK_MONOTONIC, ns; of the last packet */
+	u16 timeout_rehash;	/* as struct sluice_sock has it */
 	bool acked;		/* an acknowledgment came, ... */
 	u8 hop_limit;		/* ... whose TTL or hop limit was that */
 };
