@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // Whether a segment is to be believed by an object that is no full connection
 // (half-open, TIME_WAIT): the window check of RFC 9293 3.10.7.4, PAWS of
-// RFC 7323 5.3, and the rate limit on answers to what is unacceptable.
+// RFC 7323 5.3. And the rate limit on answers, which connections have, too.
 #pragma once
 
 #include "host.h"
@@ -11,7 +11,8 @@ namespace sluice
 {
 
 // Two ends that each answer the other's answer would never stop: at most one
-// answer in this time to segments that carry nothing (Linux's figure).
+// answer in this time to segments that carry nothing, or that may be a guess
+// (Linux's figure).
 inline constexpr sluice_usec ANSWER_INTERVAL = 500 * 1000;
 
 // SEG.SEQ + SEG.LEN of RFC 9293 3.4: SYN and FIN count.

@@ -2,6 +2,7 @@
 // A segment arrives in a synchronized state: the checks of RFC 9293 3.10.7.4
 // in their order, with the blind-attack defences of RFC 5961 and PAWS of
 // RFC 7323.
+#include "acceptable.h"
 #include "connection.h"
 #include "ecn.h"
 #include "errors.h"
@@ -13,8 +14,6 @@ namespace
 {
 // Older than this TS.Recent is no longer trusted (RFC 7323 5.5).
 constexpr Duration paws_age{24ull * 24 * 3600 * 1000 * 1000};
-// Answers to what may be a guess, or an answer itself: at most one in this time.
-constexpr Duration unacceptable_interval{500 * 1000};
 } // namespace
 
 void Connection::segment(sluice_segment& seg, Instant now)
@@ -77,7 +76,7 @@ bool Connection::sequence_acceptable(const sluice_segment& seg) const
 // have as many answers sent as he has guesses (RFC 5961 7).
 bool Connection::may_answer(Instant now)
 {
-    if (ack.last_answer && now - ack.last_answer < unacceptable_interval)
+    if (answered_lately(ack.last_answer.us(), now.us()))
         return false;
     ack.last_answer = now;
     return true;
