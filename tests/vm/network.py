@@ -39,13 +39,13 @@ def clean_link(t):
 @test(V4, V6, V4_INET)
 def bad_link(t):
     with Link() as link:
-        link.netem("delay", "5ms", "1ms", "loss", "2%", "reorder", "2%", "duplicate", "1%", "corrupt", "1.5%")
+        # Only headers are corrupted, and those of IP and Ethernet are seen before.
+        link.netem("delay", "5ms", "1ms", "loss", "2%", "reorder", "2%", "duplicate", "1%", "corrupt", "4%")
         client, server = joined(t)
         exchange(client, server, 500000)
-        ends = counters(Link.NEAR), counters(Link.FAR)
-        check(any(end["retrans_segs"] for end in ends), "nothing was lost")
-        # Only headers are corrupted, and those of IP and Ethernet are seen before.
-        check(any(end["bad_checksum"] + end["bad_header"] for end in ends), "nothing was corrupted")
+        far = counters(Link.FAR)
+        check(far["retrans_segs"] > 0, "nothing was lost")
+        check(far["bad_checksum"] + far["bad_header"] > 0, "nothing was corrupted")
 
 
 def largest(t, client, server, device):
