@@ -68,7 +68,7 @@ def started(way, *words, port, **more):
     process = subprocess.Popen((*way.server, *words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                text=True, start_new_session=True, **more)
     try:
-        end = time.monotonic() + 15
+        end = time.monotonic() + 60     # an emulated processor takes its time over imports
         while not listening(way, port):
             check(process.poll() is None, f"{words[0]} ended: {process.stderr.read() if process.poll() else ''}")
             check(time.monotonic() < end, f"{words[0]} never listened")
