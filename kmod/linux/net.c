@@ -6,9 +6,9 @@
 
 #include "cc_registry.h"
 #include "fastopen_cache.h"
+#include "kernel_socket.h"
 #include "net.h"
 #include "real_tcp.h"
-#include "reserve.h"
 #include "time_wait.h"
 #include "tuning.h"
 
@@ -37,7 +37,7 @@ static void __net_exit net_leave(struct net *net)
 	sluice_time_wait_purge(net);
 	sluice_fastopen_forget_net(net);
 	sluice_real_tcp_leave(net);
-	sluice_reservations_flush();
+	sluice_kernel_sockets_flush();
 }
 
 static void __net_exit net_leave_batch(struct list_head *nets)

@@ -3,9 +3,7 @@
  * Holding ports against kernel TCP, by sockets of its own. Nobody else knows
  * those sockets, so the port's lock serves in place of theirs.
  */
-#include <linux/net.h>
 #include <linux/slab.h>
-#include <linux/workqueue.h>
 #include <net/inet_hashtables.h>
 #include <net/ipv6.h>
 #include <net/tcp_states.h>
@@ -26,43 +24,24 @@ struct sluice_reservation *sluice_reservation_create(struct sock *sk)
 	if (!r)
 		return ERR_PTR(-ENOMEM);
 	sluice_port_address(sk, &address);
-	error = sock_create_kern(sock_net(sk), ipv6_addr_v4mapped(&address) ? AF_INET : AF_INET6,
-				 SOCK_STREAM, IPPROTO_TCP, &r->holder);
+	error = sluice_kernel_socket_init(&r->kernel, sock_net(sk),
+					  ipv6_addr_v4mapped(&address) ? AF_INET : AF_INET6);
 	if (!error)
 		return r;
 	kfree(r);
 	return ERR_PTR(error);
 }
 
-static LLIST_HEAD(gone);
-
-static void free_gone(struct work_struct *work)
-{
-	struct sluice_reservation *r, *next;
-
-	llist_for_each_entry_safe(r, next, llist_del_all(&gone), gone) {
-		sock_release(r->holder);
-		kfree(r);
-	}
-}
-
-static DECLARE_WORK(free_work, free_gone);
-
-/*
- * Closing the holder takes its lock: not here, where its user's is held, or a
- * spinlock. Who flushes waits for what was freed before, whoever was first.
- */
 void sluice_reservation_free(struct sluice_reservation *r)
 {
-	if (!r)
-		return;
-	llist_add(&r->gone, &gone);
-	schedule_work(&free_work);
+	BUILD_BUG_ON(offsetof(struct sluice_reservation, kernel));
+	if (r)
+		sluice_kernel_socket_free(&r->kernel);
 }
 
-void sluice_reservations_flush(void)
+static struct sock *holder_of(const struct sluice_reservation *r)
 {
-	flush_work(&free_work);
+	return r->kernel.socket->sk;
 }
 
 /* ---- asking kernel TCP ------------------------------------------------------ */
@@ -70,8 +49,8 @@ void sluice_reservations_flush(void)
 /* Kernel TCP looks at both while somebody else binds; no event of the socket's is traced. */
 static void appear(struct sluice_reservation *r, bool reuse, unsigned char state)
 {
-	r->holder->sk->sk_reuse = reuse ? SK_CAN_REUSE : SK_NO_REUSE;
-	WRITE_ONCE(r->holder->sk->sk_state, state);
+	holder_of(r)->sk_reuse = reuse ? SK_CAN_REUSE : SK_NO_REUSE;
+	WRITE_ONCE(holder_of(r)->sk_state, state);
 }
 
 /*
@@ -97,7 +76,7 @@ static void stiffen(struct hlist_head *reservations)
 /* The holder bound as sk is, in the port's name. 0, -EADDRINUSE. */
 static int bind(struct sluice_reservation *r, u16 number)
 {
-	struct sock *holder = r->holder->sk;
+	struct sock *holder = holder_of(r);
 
 	holder->sk_bound_dev_if = r->device;
 	if (holder->sk_family == AF_INET) {
@@ -129,7 +108,7 @@ static int ask(struct hlist_head *reservations, struct sluice_reservation *r, u1
 static int ask_again(struct hlist_head *reservations, struct sluice_reservation *r, u16 number,
 		     bool reuse, unsigned char state)
 {
-	struct sock *holder = r->holder->sk;
+	struct sock *holder = holder_of(r);
 	int error;
 
 	relax(reservations);
@@ -215,7 +194,7 @@ void sluice_reservation_unlisten(struct sluice_reservation *r)
 
 void sluice_reservation_put(struct sluice_reservation *r)
 {
-	struct sock *holder = r->holder->sk;
+	struct sock *holder = holder_of(r);
 
 	if (--r->users)
 		return;

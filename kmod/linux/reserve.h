@@ -13,19 +13,19 @@
 
 #include <linux/in6.h>
 #include <linux/list.h>
-#include <linux/llist.h>
 #include <net/sock.h>
+
+#include "kernel_socket.h"
 
 /* One address of a port. */
 struct sluice_reservation {
+	struct sluice_kernel_socket kernel;	/* first, as it is freed by this */
 	struct hlist_node node;		/* of the port's reservations */
 	struct in6_addr address;	/* IPv4 as v4-mapped, :: any */
 	int device;			/* SO_BINDTODEVICE, 0 any */
 	bool only_v6;
 	bool reuse;			/* SO_REUSEADDR of all its users */
 	unsigned int users, listeners;
-	struct socket *holder;		/* kernel TCP's */
-	struct llist_node gone;		/* waits to be freed */
 };
 
 /* One to be used later, for a socket like sk. Sleeps. ERR_PTR: what socket() gave. */
@@ -47,8 +47,5 @@ int sluice_reservation_listen(struct hlist_head *reservations, struct sluice_res
 void sluice_reservation_unlisten(struct sluice_reservation *r);
 /* One user less: after the last, kernel TCP may have the port at once. */
 void sluice_reservation_put(struct sluice_reservation *r);
-
-/* Waits until those are freed. Process context. */
-void sluice_reservations_flush(void);
 
 #endif /* SLUICE_LINUX_RESERVE_H */
