@@ -78,6 +78,7 @@ static void set_addresses(struct sock *child, const struct sluice_flow_key *key)
 		inet6_sk(child)->saddr = key->local;
 	inet->inet_dport = key->remote_port;
 	inet->inet_sport = key->local_port;
+	inet->inet_num = ntohs(key->local_port);	/* not the listener's where rules redirect */
 	atomic_set(&inet->inet_id, get_random_u16());
 	sk_set_txhash(child);
 }

@@ -116,7 +116,7 @@ static int name(struct sock *sk, int command, unsigned long user)		\
 
 /*
  * The switches of setsockopt(IPPROTO_IP and IPPROTO_IPV6) that a transport
- * looks at. sluice_inet_defaults() and sluice_inet6_defaults() set what
+ * looks at, and one that it sets. sluice_inet_defaults() and sluice_inet6_defaults() set what
  * inet_create() and inet6_create() give a new socket. Of a deferred connect()
  * __inet_stream_connect() wants to know that its SYN is still to come.
  */
@@ -140,6 +140,16 @@ static inline void sluice_set_connect_deferred(struct sock *sk, bool deferred)
 {
 	inet_assign_bit(DEFER_CONNECT, sk, deferred);
 }
+
+static inline bool sluice_is_transparent(const struct sock *sk)
+{
+	return inet_test_bit(TRANSPARENT, sk);
+}
+
+static inline void sluice_set_transparent(struct sock *sk)
+{
+	inet_set_bit(TRANSPARENT, sk);
+}
 #else
 static inline bool sluice_inet_recverr(const struct sock *sk)
 {
@@ -159,6 +169,16 @@ static inline bool sluice_connect_deferred(const struct sock *sk)
 static inline void sluice_set_connect_deferred(struct sock *sk, bool deferred)
 {
 	inet_sk(sk)->defer_connect = deferred;
+}
+
+static inline bool sluice_is_transparent(const struct sock *sk)
+{
+	return inet_sk(sk)->transparent;
+}
+
+static inline void sluice_set_transparent(struct sock *sk)
+{
+	inet_sk(sk)->transparent = 1;
 }
 #endif
 

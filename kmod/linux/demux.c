@@ -262,6 +262,17 @@ static u32 spread(const struct sluice_flow_key *key)
 		      (__force u32)key->local_port << 16 | (__force u32)key->remote_port);
 }
 
+struct sock *sluice_listener_among_equals(struct sock *sk, const struct sluice_flow_key *key,
+					  struct sk_buff *skb, int header_length)
+{
+	struct sock *chosen = NULL;
+
+	/* NULL: it joined no group, since it wasn't of the kind when it began to listen */
+	if (sk->sk_reuseport)
+		chosen = reuseport_select_sock(sk, spread(key), skb, header_length);
+	return chosen ?: sk;
+}
+
 struct sock *sluice_listener_find(const struct sluice_flow_key *key, int ifindex,
 				  struct sk_buff *skb, int header_length)
 {
@@ -277,9 +288,5 @@ struct sock *sluice_listener_find(const struct sluice_flow_key *key, int ifindex
 			best_score = s;
 		}
 	}
-	if (!best || !best->sk_reuseport)
-		return best;
-	/* NULL: it joined no group, since it wasn't of the kind when it began to listen */
-	sk = reuseport_select_sock(best, spread(key), skb, header_length);
-	return sk ?: best;
+	return best ? sluice_listener_among_equals(best, key, skb, header_length) : NULL;
 }

@@ -93,13 +93,18 @@ void sluice_listener_remove(struct sock *sk);
 
 /*
  * The listener for a SYN of that pair: the most specific address, then the
- * interface, the family and the CPU (SO_INCOMING_CPU) win. Among equals
- * (SO_REUSEPORT) their BPF program chooses, which sees `skb` from the segment's
- * header on; where there is none or no segment, one whose CPU this is, and a
- * hash of the pair. RCU read side, BH disabled if there is a segment; NULL: none.
+ * interface, the family and the CPU (SO_INCOMING_CPU) win, then one among
+ * equals. RCU read side, BH disabled if there is a segment; NULL: none.
  */
 struct sock *sluice_listener_find(const struct sluice_flow_key *key, int ifindex,
 				  struct sk_buff *skb, int header_length);
+/*
+ * Among equals (SO_REUSEPORT) of sk, itself one, their BPF program chooses, which
+ * sees `skb` from the segment's header on; where there is none or no segment
+ * (NULL), one whose CPU this is, and a hash of the pair.
+ */
+struct sock *sluice_listener_among_equals(struct sock *sk, const struct sluice_flow_key *key,
+					  struct sk_buff *skb, int header_length);
 
 /* Next in a walk over a bucket; RCU read side. */
 #define sluice_for_each_listener_rcu(sk, bucket) \

@@ -115,6 +115,7 @@ static struct sluice_half_open_sock *create(struct sock *sk, const struct sluice
 	h->flow.kind = SLUICE_FLOW_HALF_OPEN;
 	h->listener = sk;
 	h->origin = *origin;
+	h->origin.any_source = sluice_is_transparent(sk);
 	h->v4_wire = ipv6_addr_v4mapped(&key->remote);
 	timer_setup(&h->timer, went_off, 0);
 	if (sluice_flow_insert(&h->flow)) {

@@ -10,6 +10,7 @@
 #include "fastopen.h"
 #include "listen.h"
 #include "sock.h"
+#include "stand_in.h"
 #include "tuning.h"
 #include "zerocopy.h"
 
@@ -44,10 +45,18 @@ static int begin(struct sock *sk)
 	sk_dst_reset(sk);
 	note_address(sk);
 	error = sluice_listener_insert(sk);
-	if (error) {
-		sluice_port_unlisten(sk);
-		inet_sk_set_state(sk, TCP_CLOSE);
-	}
+	if (error)
+		goto not_inserted;
+	error = sluice_stand_in_update(sk);
+	if (error)
+		goto no_stand_in;
+	return 0;
+
+no_stand_in:
+	sluice_listener_remove(sk);
+not_inserted:
+	sluice_port_unlisten(sk);
+	inet_sk_set_state(sk, TCP_CLOSE);
 	return error;
 }
 
@@ -97,6 +106,7 @@ void sluice_listen_stop(struct sock *sk)
 	struct sluice_sock *s = sluice_sk(sk), *child, *next_child;
 	struct sluice_half_open_sock *h, *next;
 
+	sluice_stand_in_remove(sk);
 	sluice_listener_remove(sk);
 	sluice_port_unlisten(sk);
 	inet_sk_set_state(sk, TCP_CLOSE);

@@ -13,6 +13,7 @@
 #include "net.h"
 #include "ports.h"
 #include "receive.h"
+#include "shown.h"
 #include "sock.h"
 #include "tcp_limits.h"
 #include "time_wait.h"
@@ -55,6 +56,7 @@ static const struct step ladder[] = {
 	{ sluice_time_wait_init, sluice_time_wait_exit },
 	{ sluice_net_init, sluice_net_exit },
 	{ protocol_up, protocol_down },
+	{ sluice_shown_init, sluice_shown_exit },
 	{ sluice_offload_init, sluice_offload_exit },
 	{ sluice_receive_init, sluice_receive_exit },
 	{ sluice_control_init, sluice_control_exit },

@@ -9,6 +9,7 @@
 #include "kernel_socket.h"
 #include "net.h"
 #include "real_tcp.h"
+#include "shown.h"
 #include "time_wait.h"
 #include "tuning.h"
 
@@ -29,6 +30,12 @@ static int __net_init net_enter(struct net *net)
 	sn->challenge_since = jiffies - HZ;
 	sluice_fastopen_key_init(sn);
 	return 0;
+}
+
+/* A grace period passes between this and what follows. */
+static void __net_exit net_about_to_leave(struct net *net)
+{
+	sluice_shown_leave(net);
 }
 
 /* Sockets hold their namespace, so only TIME_WAITs can be left. */
@@ -56,6 +63,7 @@ static void __net_exit net_leave_batch(struct list_head *nets)
 
 static struct pernet_operations operations = {
 	.init = net_enter,
+	.pre_exit = net_about_to_leave,
 	.exit = net_leave,
 	.exit_batch = net_leave_batch,
 	.id = &sluice_net_id,

@@ -10,6 +10,7 @@
 #include <linux/bitmap.h>
 #include <linux/percpu.h>
 #include <linux/spinlock.h>
+#include <net/inet_timewait_sock.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 
@@ -42,6 +43,8 @@ struct sluice_net {
 	atomic_t fastopen_losses;	/* so often since one was last taken */
 	bool real_tcp_hooked;		/* real_tcp.c */
 	bool fragments_whole;		/* likewise: nf_defrag_ipv6 is on */
+	bool shown, shown_early;	/* shown.c: on local input; before routing, too */
+	struct inet_timewait_sock transparent_time_wait;	/* likewise: stands for every one */
 };
 
 extern unsigned int sluice_net_id;

@@ -17,6 +17,7 @@
 #include "original_dst.h"
 #include "saved_syn.h"
 #include "sock.h"
+#include "stand_in.h"
 #include "tcp_info.h"
 #include "transmit.h"
 #include "tuning.h"
@@ -400,6 +401,12 @@ static bool changes_headers(int level, int name)
 	       name == IPV6_DSTOPTS || name == IPV6_2292PKTOPTIONS;
 }
 
+static bool changes_transparency(int level, int name)
+{
+	return (level == IPPROTO_IP && name == IP_TRANSPARENT) ||
+	       (level == IPPROTO_IPV6 && name == IPV6_TRANSPARENT);
+}
+
 static void find_route_again(struct sock *sk)
 {
 	sk_dst_reset(sk);
@@ -413,12 +420,15 @@ static int set_ip(struct sock *sk, int level, int name, sockptr_t value, unsigne
 	int error = sk->sk_family == AF_INET ? ip_setsockopt(sk, level, name, value, length) :
 					       ipv6_setsockopt(sk, level, name, value, length);
 
-	if (error || !changes_headers(level, name))
+	if (error || (!changes_headers(level, name) && !changes_transparency(level, name)))
 		return error;
 	lock_sock(sk);
-	find_route_again(sk);
+	if (changes_headers(level, name))
+		find_route_again(sk);
+	else
+		error = sluice_stand_in_update(sk);
 	release_sock(sk);	/* and the core hears of it */
-	return 0;
+	return error;
 }
 
 /* Without one of its own, the socket may be lent the namespace's. */

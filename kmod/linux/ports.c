@@ -426,11 +426,12 @@ int sluice_port_inherit(struct sock *child, const struct sock *listener)
 	sluice_sk(child)->port.port = NULL;
 	if (!port)
 		return -ENOENT;
-	bucket = bucket_of(sock_net(child), inet_sk(listener)->inet_num);
+	if (inet_sk(child)->inet_num != port->number)
+		return 0;
+	bucket = bucket_of(sock_net(child), port->number);
 	spin_lock_bh(&bucket->lock);
 	sluice_sk(child)->port.sk = child;
 	attach_beside(&sluice_sk(listener)->port, &sluice_sk(child)->port);
-	inet_sk(child)->inet_num = port->number;
 	spin_unlock_bh(&bucket->lock);
 	return 0;
 }
@@ -449,7 +450,7 @@ void sluice_port_hand_over(struct sock *sk, struct sluice_port_user *to)
 	sluice_port_address(sk, &to->address);
 	if (!from->port)
 		return;
-	bucket = bucket_of(sock_net(sk), inet_sk(sk)->inet_num);
+	bucket = bucket_of(from->port->net, from->port->number);
 	spin_lock_bh(&bucket->lock);
 	attach_beside(from, to);
 	spin_unlock_bh(&bucket->lock);

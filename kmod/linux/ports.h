@@ -40,7 +40,11 @@ void sluice_port_give_back(struct sock *sk);
 void sluice_port_unlisten(struct sock *sk);
 /* The address that counts for conflicts: IPv4 as v4-mapped, :: any. */
 void sluice_port_address(const struct sock *sk, struct in6_addr *address);
-/* An accepted connection uses its listener's port too. 0, -ENOENT when it has none any more. */
+/*
+ * An accepted connection uses its listener's port too, but where a transparent
+ * proxy's rules brought it from another: that is a port of somebody else's
+ * address, and nobody's here. 0, -ENOENT when the listener has none any more.
+ */
 int sluice_port_inherit(struct sock *child, const struct sock *listener);
 /* A TIME_WAIT takes over from its connection. */
 void sluice_port_hand_over(struct sock *sk, struct sluice_port_user *to);

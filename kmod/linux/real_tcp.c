@@ -24,6 +24,8 @@
 #include "net.h"
 #include "real_tcp.h"
 #include "receive.h"
+#include "shown.h"
+#include "stand_in.h"
 #include "time_wait.h"
 
 /* Behind filters and NAT; only conntrack's confirmation comes later. */
@@ -111,14 +113,32 @@ static bool kernel_time_wait_cedes(const struct sk_buff *skb, int offset)
 }
 
 /*
+ * Early demultiplexing, or a transparent proxy, found this of kernel TCP's. Its
+ * TIME_WAIT of a pair is no claim: ours may have followed on the port, and the
+ * pair may be in use again. Nor is its listener where the pair is in use.
+ */
+static bool is_claimed(const struct sk_buff *skb)
+{
+	return skb->sk && skb->sk->sk_state != TCP_TIME_WAIT && skb->sk->sk_state != TCP_LISTEN &&
+	       !sluice_is_stand_in(skb->sk);
+}
+
+static bool is_of_kernel_listener(const struct sk_buff *skb)
+{
+	return skb->sk && skb->sk->sk_state == TCP_LISTEN && !sluice_is_stand_in(skb->sk);
+}
+
+/*
  * Is one of ours behind this pair, or would its SYN find a listener? Anything
  * else may belong to a connection that kernel TCP has on the listener's port.
+ * *conn: the connection, or NULL where it is none.
  */
 static bool is_ours(struct sk_buff *skb, int offset, int ifindex,
-		    struct sluice_flow_key *key)
+		    struct sluice_flow_key *key, struct sluice_flow **conn)
 {
 	struct tcphdr buffer;
 	const struct tcphdr *th = skb_header_pointer(skb, offset, sizeof(buffer), &buffer);
+	bool given = sluice_is_stand_in(skb->sk);
 	const struct sock *listener;
 	struct sluice_flow *flow;
 
@@ -127,39 +147,36 @@ static bool is_ours(struct sk_buff *skb, int offset, int ifindex,
 	key->local_port = th->dest;
 	key->remote_port = th->source;
 	flow = sluice_flow_find(key);
-	if (th->rst || th->syn == th->ack || (flow && flow->kind != SLUICE_FLOW_TIME_WAIT))
+	*conn = flow && flow->kind == SLUICE_FLOW_CONN ? flow : NULL;
+	if (flow && flow->kind != SLUICE_FLOW_TIME_WAIT)
+		return true;
+	if (is_of_kernel_listener(skb))
+		return false;
+	if (th->rst || th->syn == th->ack)
 		return flow;
-	listener = sluice_listener_find(key, ifindex, NULL, 0);
+	listener = given ? sluice_stand_in_listener(skb->sk) :
+			   sluice_listener_find(key, ifindex, NULL, 0);
 	if (flow)
 		return listener || !th->syn || !time_wait_cedes(skb, offset, flow);
 	if (!listener)
 		return false;
 	if (th->syn)
-		return !skb->sk || kernel_time_wait_cedes(skb, offset);
+		return !skb->sk || given || kernel_time_wait_cedes(skb, offset);
 	return sluice_listen_expects_cookies(listener) && holds_cookie(skb, offset, key);
 }
 
-/*
- * Early demultiplexing, or a transparent proxy, found this of kernel TCP's. Its
- * TIME_WAIT of a pair is no claim: ours may have followed on the port, and the
- * pair may be in use again.
- */
-static bool is_claimed(const struct sk_buff *skb)
-{
-	return skb->sk && skb->sk->sk_state != TCP_TIME_WAIT;
-}
-
-static bool is_ours_v4(struct sk_buff *skb, const struct net *net)
+static bool is_ours_v4(struct sk_buff *skb, const struct net *net, struct sluice_flow **conn)
 {
 	const struct iphdr *ip = ip_hdr(skb);
 	struct sluice_flow_key key = { .real_tcp = true, .net = net };
 
 	ipv6_addr_set_v4mapped(ip->daddr, &key.local);
 	ipv6_addr_set_v4mapped(ip->saddr, &key.remote);
-	return is_ours(skb, ip->ihl * 4, inet_iif(skb), &key);
+	return is_ours(skb, ip->ihl * 4, inet_iif(skb), &key, conn);
 }
 
-static bool is_ours_v6(struct sk_buff *skb, const struct net *net, int offset)
+static bool is_ours_v6(struct sk_buff *skb, const struct net *net, int offset,
+		       struct sluice_flow **conn)
 {
 	const struct ipv6hdr *ip = ipv6_hdr(skb);
 	struct sluice_flow_key key = {
@@ -170,7 +187,7 @@ static bool is_ours_v6(struct sk_buff *skb, const struct net *net, int offset)
 		.net = net,
 	};
 
-	return is_ours(skb, offset, inet6_iif(skb), &key);
+	return is_ours(skb, offset, inet6_iif(skb), &key, conn);
 }
 
 /* ---- taking it ---------------------------------------------------------------- */
@@ -197,7 +214,8 @@ static bool pass_later_hooks(struct sk_buff *skb, const struct nf_hook_state *st
 }
 
 /* What ip_local_deliver() and ip6_input() do between the hooks and a protocol. */
-static void deliver(struct sk_buff *skb, unsigned int offset, u16 family)
+static void deliver(struct sk_buff *skb, unsigned int offset, u16 family,
+		    struct sluice_flow *conn)
 {
 	skb_clear_delivery_time(skb);
 	skb_set_transport_header(skb, offset);
@@ -207,8 +225,9 @@ static void deliver(struct sk_buff *skb, unsigned int offset, u16 family)
 	}
 	skb_postpull_rcsum(skb, skb_network_header(skb), offset);
 	nf_reset_ct(skb);
-	skb_orphan(skb);	/* a TIME_WAIT of the kernel's */
-	sluice_receive_real_tcp(skb);
+	if (!sluice_is_stand_in(skb->sk))
+		skb_orphan(skb);	/* a TIME_WAIT of the kernel's */
+	sluice_receive_real_tcp(skb, conn);
 }
 
 /* ---- ICMP: what it quotes may be a segment of ours ------------------------------ */
@@ -324,14 +343,16 @@ static unsigned int hook_v4(void *unused, struct sk_buff *skb, const struct nf_h
 {
 	struct net *net = state->net;
 	unsigned int offset = ip_hdrlen(skb);
+	struct sluice_flow *conn;
 
+	sluice_shown_take_back(skb);
 	if (ip_hdr(skb)->protocol == IPPROTO_ICMP)
 		look_at_icmp_v4(skb, net);
-	if (ip_hdr(skb)->protocol != IPPROTO_TCP || is_claimed(skb) || !is_ours_v4(skb, net))
+	if (ip_hdr(skb)->protocol != IPPROTO_TCP || is_claimed(skb) || !is_ours_v4(skb, net, &conn))
 		return NF_ACCEPT;
 	if (pass_later_hooks(skb, state,
 			     rcu_dereference(net->nf.hooks_ipv4[NF_INET_LOCAL_IN]), hook_v4))
-		deliver(skb, offset, AF_INET);
+		deliver(skb, offset, AF_INET, conn);
 	return NF_STOLEN;
 }
 
@@ -380,19 +401,21 @@ static unsigned int hook_v6(void *unused, struct sk_buff *skb, const struct nf_h
 {
 	struct net *net = state->net;
 	u8 protocol = ipv6_hdr(skb)->nexthdr;
+	struct sluice_flow *conn;
 	__be16 fragment;
 	int offset = ipv6_skip_exthdr(skb, sizeof(struct ipv6hdr), &protocol, &fragment);
 
+	sluice_shown_take_back(skb);
 	if (offset < 0 || fragment)
 		return NF_ACCEPT;
 	if (protocol == IPPROTO_ICMPV6)
 		look_at_icmp_v6(skb, offset);
 	if (protocol != IPPROTO_TCP || is_claimed(skb) || !only_to_be_skipped(skb, offset) ||
-	    !is_ours_v6(skb, net, offset))
+	    !is_ours_v6(skb, net, offset, &conn))
 		return NF_ACCEPT;
 	if (pass_later_hooks(skb, state,
 			     rcu_dereference(net->nf.hooks_ipv6[NF_INET_LOCAL_IN]), hook_v6))
-		deliver(skb, offset, AF_INET6);
+		deliver(skb, offset, AF_INET6, conn);
 	return NF_STOLEN;
 }
 
@@ -447,6 +470,19 @@ static void leave_fragments(struct net *net, const struct sluice_net *sn)
 	symbol_put(nf_defrag_ipv6_enable);
 }
 
+/* Whoever takes sockets back must be there while they are shown. */
+static int register_hooks(struct net *net)
+{
+	int error = nf_register_net_hooks(net, hooks, ARRAY_SIZE(hooks));
+
+	if (error)
+		return error;
+	error = sluice_shown_enter(net);
+	if (error)
+		nf_unregister_net_hooks(net, hooks, ARRAY_SIZE(hooks));
+	return error;
+}
+
 int sluice_real_tcp_enter(struct net *net)
 {
 	struct sluice_net *sn = sluice_net(net);
@@ -458,7 +494,7 @@ int sluice_real_tcp_enter(struct net *net)
 		return 0;
 	mutex_lock(&enter_mutex);
 	if (!sn->real_tcp_hooked) {
-		error = nf_register_net_hooks(net, hooks, ARRAY_SIZE(hooks));
+		error = register_hooks(net);
 		if (!error) {
 			put_fragments_together(net, sn);
 			smp_store_release(&sn->real_tcp_hooked, true);

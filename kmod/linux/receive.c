@@ -20,6 +20,7 @@
 #include "receive.h"
 #include "reply.h"
 #include "sock.h"
+#include "stand_in.h"
 #include "time_wait.h"
 #include "transmit.h"
 #include "tuning.h"
@@ -258,6 +259,19 @@ static int interface_of(struct sk_buff *skb)
 	return skb->protocol == htons(ETH_P_IP) ? inet_iif(skb) : inet6_iif(skb);
 }
 
+/* Rules may have given the segment to one, whatever it is addressed to. */
+static struct sock *listener_for(const struct sluice_flow_key *key,
+				 const struct sluice_segment *seg)
+{
+	struct sk_buff *skb = seg->payload;
+	struct sock *sk;
+
+	if (!sluice_is_stand_in(skb->sk))
+		return sluice_listener_find(key, interface_of(skb), skb, seg->header_length);
+	sk = sluice_stand_in_listener(skb->sk);
+	return sk ? sluice_listener_among_equals(sk, key, skb, seg->header_length) : NULL;
+}
+
 /* False: for nobody. The listener's lock is held. */
 static bool listener_takes(struct sock *sk, const struct sluice_flow_key *key,
 			   struct sluice_segment *seg, u32 isn_after, const struct sock *mine)
@@ -281,8 +295,7 @@ static void to_listener(const struct sluice_flow_key *key, struct sluice_segment
 	bool taken = false;
 
 	if (kind == SLUICE_SYN || kind == SLUICE_ACK)
-		sk = sluice_listener_find(key, interface_of(seg->payload), seg->payload,
-					  seg->header_length);
+		sk = listener_for(key, seg);
 	if (sk) {
 		lock_listener(sk, mine);
 		taken = listener_takes(sk, key, seg, isn_after, mine);
@@ -294,13 +307,15 @@ static void to_listener(const struct sluice_flow_key *key, struct sluice_segment
 
 /* ---- demultiplexing -------------------------------------------------------- */
 
-/* RCU read side, BH disabled. */
+/* `conn`: one that was found for the key in this RCU read side, or NULL. BH disabled. */
 static void dispatch(const struct sluice_flow_key *key, struct sluice_segment *seg,
-		     struct sock *mine)
+		     struct sluice_flow *conn, struct sock *mine)
 {
 	struct sluice_flow *flow;
 	u32 isn_after = 0;
 
+	if (conn && to_conn(conn, key, seg, mine))
+		return;
 	/* An object that changed meanwhile is looked up again: each kind has a successor. */
 	while ((flow = sluice_flow_find(key))) {
 		switch (flow->kind) {
@@ -322,7 +337,7 @@ static void dispatch(const struct sluice_flow_key *key, struct sluice_segment *s
 	to_listener(key, seg, isn_after, mine);
 }
 
-static void receive(struct sk_buff *skb, bool real_tcp,
+static void receive(struct sk_buff *skb, bool real_tcp, struct sluice_flow *conn,
 		    bool (*checksum_wrong)(struct sk_buff *skb))
 {
 	struct sluice_net *sn = sluice_net(dev_net(skb->dev));
@@ -340,7 +355,7 @@ static void receive(struct sk_buff *skb, bool real_tcp,
 		sluice_count(sn, SLUICE_CNT_bad_checksum);
 	} else if (parse(skb, sn, &seg)) {
 		describe_origin(skb, dev_net(skb->dev), real_tcp, &seg, &key);
-		dispatch(&key, &seg, NULL);
+		dispatch(&key, &seg, conn, NULL);
 		skb = seg.payload;
 	}
 	consume_skb(skb);
@@ -348,20 +363,20 @@ static void receive(struct sk_buff *skb, bool real_tcp,
 
 static int receive_v4(struct sk_buff *skb)
 {
-	receive(skb, false, checksum_wrong_v4);
+	receive(skb, false, NULL, checksum_wrong_v4);
 	return 0;
 }
 
 static int receive_v6(struct sk_buff *skb)
 {
-	receive(skb, false, checksum_wrong_v6);
+	receive(skb, false, NULL, checksum_wrong_v6);
 	return 0;
 }
 
-void sluice_receive_real_tcp(struct sk_buff *skb)
+void sluice_receive_real_tcp(struct sk_buff *skb, struct sluice_flow *conn)
 {
-	receive(skb, true, skb->protocol == htons(ETH_P_IP) ? checksum_wrong_v4 :
-							      checksum_wrong_v6);
+	receive(skb, true, conn,
+		skb->protocol == htons(ETH_P_IP) ? checksum_wrong_v4 : checksum_wrong_v6);
 }
 
 int sluice_backlog_receive(struct sock *sk, struct sk_buff *skb)
@@ -380,7 +395,7 @@ int sluice_backlog_receive(struct sock *sk, struct sk_buff *skb)
 		} else {	/* a listener, or a connection that ended meanwhile */
 			local_bh_disable();
 			rcu_read_lock();
-			dispatch(&key, &seg, sk);
+			dispatch(&key, &seg, NULL, sk);
 			rcu_read_unlock();
 			local_bh_enable();
 		}

@@ -13,8 +13,11 @@ int sluice_backlog_receive(struct sock *sk, struct sk_buff *skb);
 /* Gives a segment to a connection whose lock is held. */
 void sluice_conn_receive(struct sock *sk, struct sluice_segment *seg);
 
-/* A real-TCP segment for one of ours, transport header at skb->data. RCU, BH disabled. */
-void sluice_receive_real_tcp(struct sk_buff *skb);
+/*
+ * A real-TCP segment for one of ours, transport header at skb->data. `conn`: the
+ * connection that was found for it in this RCU read side, or NULL. BH disabled.
+ */
+void sluice_receive_real_tcp(struct sk_buff *skb, struct sluice_flow *conn);
 
 int sluice_receive_init(void);
 void sluice_receive_exit(void);

@@ -38,6 +38,7 @@ void sluice_origin_of(const struct net *net, const struct sk_buff *segment,
 		origin->flow_label = ip6_flowlabel(ipv6_hdr(segment));
 		origin->traffic_class = ipv6_get_dsfield(ipv6_hdr(segment)) & ~INET_ECN_MASK;
 	}
+	origin->any_source = false;
 	origin->accepted_mark = READ_ONCE(sluice_net(net)->config.fwmark_accept) ? segment->mark : 0;
 }
 
@@ -67,6 +68,13 @@ static int device_for(const struct sock *listener, const struct sluice_flow_key 
 	return key->scope ?: origin->device;
 }
 
+static u8 flow_flags_for(const struct sock *listener, const struct sluice_origin *origin)
+{
+	if (listener)
+		return inet_sk_flowi_flags(listener);
+	return origin->any_source ? FLOWI_FLAG_ANYSRC : 0;
+}
+
 static struct dst_entry *route_v4(struct net *net, struct sock *listener,
 				  const struct sluice_flow_key *key,
 				  const struct sluice_origin *origin)
@@ -77,7 +85,7 @@ static struct dst_entry *route_v4(struct net *net, struct sock *listener,
 		.flowi4_mark = mark_for(listener, origin),
 		.flowi4_tos = listener ? ip_sock_rt_tos(listener) : 0,
 		.flowi4_scope = listener ? ip_sock_rt_scope(listener) : RT_SCOPE_UNIVERSE,
-		.flowi4_flags = listener ? inet_sk_flowi_flags(listener) : 0,
+		.flowi4_flags = flow_flags_for(listener, origin),
 		.flowi4_uid = sock_net_uid(net, listener),
 		.daddr = key->remote.s6_addr32[3],
 		.saddr = key->local.s6_addr32[3],

@@ -18,6 +18,7 @@ struct sluice_origin {
 	int device;		/* VRF that it came through, or 0 */
 	__be32 flow_label;	/* IPv6 */
 	u8 traffic_class;	/* or TOS, without the bits of ECN (tcp_reflect_tos) */
+	bool any_source;	/* they may come from what is no address here: its socket is transparent */
 };
 
 void sluice_origin_of(const struct net *net, const struct sk_buff *segment,

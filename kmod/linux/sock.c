@@ -75,6 +75,7 @@ void sluice_sock_init_parts(struct sluice_sock *s)
 	INIT_LIST_HEAD(&s->owned);
 	s->half_open_count = 0;
 	s->cookie_sent = 0;
+	s->stand_in = NULL;
 	s->fastopen_keys = NULL;
 	atomic_set(&s->early, 0);
 	atomic_set(&s->early_resets, 0);

@@ -95,6 +95,7 @@ void sluice_host_time_wait(struct sluice_conn *c, const struct sluice_time_wait 
 		return;
 	tw->core = *t;
 	tw->v4_wire = s->v4_wire;
+	tw->transparent = sluice_is_transparent(sk);
 	tw->flow.kind = SLUICE_FLOW_TIME_WAIT;
 	spin_lock_init(&tw->lock);
 	timer_setup(&tw->timer, went_off, 0);
@@ -142,6 +143,7 @@ bool sluice_time_wait_receive(struct sluice_time_wait_sock *tw,
 	spin_unlock(&tw->lock);
 	if (reply.header_length) {
 		sluice_origin_of(tw->flow.key.net, seg->payload, &origin);
+		origin.any_source = tw->transparent;
 		sluice_reply_send(tw->flow.key.net, NULL, &tw->flow.key, &origin, &reply);
 	}
 	return gone;

@@ -22,6 +22,7 @@ struct sluice_time_wait_sock {
 	struct timer_list timer;
 	struct rcu_head rcu;
 	u8 v4_wire : 1;
+	u8 transparent : 1;		/* IP_TRANSPARENT */
 };
 
 int sluice_time_wait_init(void);

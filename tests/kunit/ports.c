@@ -331,11 +331,25 @@ static void an_accepted_connection_keeps_its_listeners_port(struct kunit *test)
 	struct sock *listener = at(test, "::1"), *child = at(test, "::1");
 
 	KUNIT_EXPECT_EQ(test, get(listener, PORT), 0);
+	inet_sk(child)->inet_num = PORT;
 	KUNIT_EXPECT_EQ(test, sluice_port_inherit(child, listener), 0);
-	KUNIT_EXPECT_EQ(test, inet_sk(child)->inet_num, PORT);
 	put(listener);
 	KUNIT_EXPECT_EQ(test, get(at(test, "::1"), PORT), -EADDRINUSE);
 	put(child);
+	KUNIT_EXPECT_EQ(test, get(at(test, "::1"), PORT), 0);
+}
+
+/* Where a transparent proxy's rules brought it from. */
+static void a_connection_of_another_port_holds_none(struct kunit *test)
+{
+	struct sock *listener = at(test, "::1"), *child = at(test, "::1");
+
+	KUNIT_EXPECT_EQ(test, get(listener, PORT), 0);
+	inet_sk(child)->inet_num = PORT + 1;
+	KUNIT_EXPECT_EQ(test, sluice_port_inherit(child, listener), 0);
+	KUNIT_EXPECT_PTR_EQ(test, sluice_sk(child)->port.port, NULL);
+	KUNIT_EXPECT_EQ(test, get(at(test, "::1"), PORT + 1), 0);
+	put(listener);
 	KUNIT_EXPECT_EQ(test, get(at(test, "::1"), PORT), 0);
 }
 
@@ -387,6 +401,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(connections_share_ports_that_nobody_bound),
 	KUNIT_CASE(connections_avoid_ports_that_were_bound),
 	KUNIT_CASE(an_accepted_connection_keeps_its_listeners_port),
+	KUNIT_CASE(a_connection_of_another_port_holds_none),
 	KUNIT_CASE(nothing_is_inherited_from_a_listener_without_port),
 	KUNIT_CASE(time_wait_keeps_the_port_and_its_terms),
 	{ }

@@ -7,7 +7,6 @@ import errno
 import ipaddress
 import os
 import select
-import re
 import socket
 import struct
 import sys
@@ -16,6 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 from mix import KERNEL4, KERNEL6, OURS4, Mix  # noqa: E402
 from network import Link, beyond, inside  # noqa: E402
 from network import run as command  # noqa: E402
+from nft import counted, set_rules  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
 from traffic import abort, exchange  # noqa: E402
 from transport import Transport, error_of  # noqa: E402
@@ -45,20 +45,8 @@ def to(mix, address, port=""):
 def rules(namespace, **chains):
     """chains: a hook with a kind and a policy, and its rules."""
     priority = {"filter": "filter", "nat-output": "-100", "nat-prerouting": "dstnat", "nat-postrouting": "srcnat"}
-    text = ""
-    for hook, (kind, policy, *lines) in chains.items():
-        where = priority["filter" if kind == "filter" else f"nat-{hook}"]
-        lines = "\n".join(lines)
-        text += f"chain {hook} {{\ntype {kind} hook {hook} priority {where}; policy {policy};\n{lines}\n}}\n"
-    command("nft", "-f", "-", namespace=namespace, input=f"flush ruleset\ntable inet t {{\n{text}}}")
-
-
-def counted(namespace, chain, words):
-    """How many packets met the rule with these words and a counter."""
-    out = command("nft", "list", "chain", "inet", "t", chain, namespace=namespace).stdout
-    counts = [line for line in out.splitlines() if words in line and "counter packets" in line]
-    equal(len(counts), 1, out)
-    return int(re.search(r"counter packets (\d+)", counts[0])[1])
+    set_rules(namespace, *((hook, kind, priority["filter" if kind == "filter" else f"nat-{hook}"], *more)
+                           for hook, (kind, *more) in chains.items()))
 
 
 def joined(mix, address, port, listen_at=None, listen_in=Link.FAR):

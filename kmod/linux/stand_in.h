@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a transparent proxy's rules look for (`tproxy` of nftables, xt_TPROXY):
+ * a listener in kernel TCP's table that is IP_TRANSPARENT. Each such listener
+ * of real TCP has a stand-in there, to which the rules then give what is for
+ * it; real_tcp.c takes that by what skb->sk is. `ss` shows it as a listener
+ * without a process. It takes no connection: a SYN that reaches it past the
+ * hook of local input is dropped and counted.
+ */
+#ifndef SLUICE_LINUX_STAND_IN_H
+#define SLUICE_LINUX_STAND_IN_H
+
+#include <linux/skbuff.h>
+#include <net/sock.h>
+
+/*
+ * Gives sk, of any wire and state, a stand-in, or takes it away, as it now
+ * needs one or not. Sleeps; socket lock held. 0, or what socket() gave.
+ */
+int sluice_stand_in_update(struct sock *sk);
+/* Takes it away if there is one. BH enabled, socket lock held. */
+void sluice_stand_in_remove(struct sock *sk);
+
+/* Is this (or NULL) a stand-in? */
+bool sluice_is_stand_in(const struct sock *sk);
+/* The listener whose stand-in that is. RCU read side; NULL: it listens no longer. */
+struct sock *sluice_stand_in_listener(const struct sock *stand_in);
+
+#endif /* SLUICE_LINUX_STAND_IN_H */
