@@ -206,6 +206,15 @@ struct dst_entry *sluice_reply_route(const struct net *const_net, struct sock *l
 						  route_v6(net, listener, key, origin);
 }
 
+/* For rules, programs of cgroups and queues, which ask whose it is. */
+static void attach(struct sk_buff *skb, struct sock *listener)
+{
+	sock_hold(listener);
+	skb->sk = listener;
+	skb->destructor = sock_edemux;
+	skb->priority = READ_ONCE(listener->sk_priority);
+}
+
 void sluice_reply_send_by(struct dst_entry *dst, const struct net *const_net,
 			  struct sock *listener, const struct sluice_flow_key *key,
 			  const struct sluice_origin *origin, const struct sluice_reply *reply)
@@ -222,7 +231,7 @@ void sluice_reply_send_by(struct dst_entry *dst, const struct net *const_net,
 	skb_dst_set(skb, dst);
 	skb->mark = mark_for(listener, origin);
 	if (listener)
-		skb->priority = READ_ONCE(listener->sk_priority);
+		attach(skb, listener);
 	if (v4)
 		send_v4(net, listener, key, origin, skb);
 	else if (listener)

@@ -13,7 +13,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from mix import KERNEL4, KERNEL6, OURS4, Mix  # noqa: E402
-from network import Link, beyond, inside  # noqa: E402
+from network import Link, beyond, file_holds, inside  # noqa: E402
 from network import run as command  # noqa: E402
 from nft import counted, set_rules  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
@@ -290,6 +290,49 @@ def a_connection_is_reset_by_a_rule(mix):
         equal(error_of(server.recv, 1, socket.MSG_DONTWAIT), "EAGAIN", "what the rule took")
         command("nft", "flush", "ruleset", namespace=Link.FAR)
         abort(client, server)
+
+
+@test(*KERNELS, *CLIENTS, *SERVERS)
+def a_rule_lowers_the_mss(mix):
+    """Of both ends, by what it makes of the SYN: leaving, or coming in."""
+    level, option = socket.IPPROTO_TCP, socket.TCP_MAXSEG
+    with Link():
+        for namespace, hook in ((Link.NEAR, "output"), (Link.FAR, "input")):
+            rules(namespace, **{hook: ("filter", "accept", "tcp flags syn tcp option maxseg size set 700")})
+            client, server = joined(mix, mix.server.host, PORT)
+            equal(server.getsockopt(level, option), 688)    # of 700 bytes the timestamps take 12
+            exchange(client, server, 100000)
+            command("nft", "flush", "ruleset", namespace=namespace)
+
+
+@test(*KERNELS, *CLIENTS, *SERVERS)
+def a_proxy_answers_syns_first(mix):
+    """synproxy: the listener is told of those alone who answered it, by sequence numbers that it translates."""
+    with Link():
+        set_rules(Link.FAR,
+                  ("prerouting", "filter", "-300", "accept", f"tcp dport {PORT} tcp flags syn notrack"),
+                  ("input", "filter", "0", "accept", f"tcp dport {PORT} ct state invalid,untracked counter synproxy "
+                   "mss 1460 wscale 7 timestamp sack-perm", "ct state invalid drop"))
+        with inside(Link.FAR), file_holds("/proc/sys/net/netfilter/nf_conntrack_tcp_loose", "0"):
+            client, server = joined(mix, mix.server.host, PORT)
+        exchange(client, server, 200000)
+        check(counted(Link.FAR, "input", "synproxy") >= 2)
+
+
+@test(*KERNELS, *CLIENTS, *SERVERS)
+def all_that_leaves_is_somebodys(mix):
+    """From the SYN or the SYN with ACK to the RST."""
+    namespace, way = (Link.NEAR, "dport") if mix in CLIENTS else (Link.FAR, "sport")
+    with Link():
+        rules(namespace, output=("filter", "accept", f"tcp {way} {PORT} meta skuid 0 counter accept",
+                                 f"tcp {way} {PORT} counter comment \"nobodys\""))
+        client, server = joined(mix, mix.server.host, PORT)
+        for sender, receiver in ((client, server), (server, client)):
+            sender.sendall(b"x" * 5000)
+            receiver.recv(5000, socket.MSG_WAITALL)
+        abort(client, server)
+        equal(counted(namespace, "output", "nobodys"), 0)
+        check(counted(namespace, "output", "skuid") >= 3)
 
 
 # ---- connection tracking -----------------------------------------------------------------
