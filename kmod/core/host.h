@@ -405,11 +405,12 @@ enum sluice_time_wait_result {
 	SLUICE_TIME_WAIT_NEW_SYN,	/* remove it, offer the SYN to a listener with *isn_after */
 };
 
+/* `listened`: there is a listener for a new SYN; else it is acknowledged like any other. */
 enum sluice_time_wait_result
 sluice_time_wait_segment(struct sluice_time_wait *t, const struct sluice_config *config,
-			 const struct sluice_segment *seg, struct sluice_reply *reply,
-			 uint32_t *isn_after, sluice_usec now);
-/* Would it be SLUICE_TIME_WAIT_NEW_SYN? Counts and changes nothing. */
+			 const struct sluice_segment *seg, bool listened,
+			 struct sluice_reply *reply, uint32_t *isn_after, sluice_usec now);
+/* Would it be SLUICE_TIME_WAIT_NEW_SYN for a listener? Counts and changes nothing. */
 bool sluice_time_wait_reusable(const struct sluice_time_wait *t, const struct sluice_segment *syn,
 			       sluice_usec now);
 

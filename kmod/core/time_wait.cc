@@ -98,7 +98,7 @@ using namespace sluice;
 extern "C" sluice_time_wait_result sluice_time_wait_segment(sluice_time_wait* t,
                                                             const sluice_config* config,
                                                             const sluice_segment* segment,
-                                                            sluice_reply* reply,
+                                                            bool listened, sluice_reply* reply,
                                                             uint32_t* isn_after, sluice_usec now)
 {
     const sluice_segment& seg = *segment;
@@ -107,7 +107,7 @@ extern "C" sluice_time_wait_result sluice_time_wait_segment(sluice_time_wait* t,
     if (seg.flags & SLUICE_RST)
         return reset_received(*t, config, seg);
 
-    if (begins_anew(*t, seg, now)) {
+    if (listened && begins_anew(*t, seg, now)) {
         sluice_host_count(config, SLUICE_CNT_time_wait_reused, 1);
         *isn_after = t->snd_nxt + ISN_GAP;
         if (*isn_after == 0)

@@ -33,25 +33,54 @@
 
 /* ---- whose is it? ------------------------------------------------------------- */
 
-bool sluice_real_tcp_taken(struct net *net, const struct sluice_flow_key *key, int bound_if)
+/* A reference to what kernel TCP has of this pair, TIME_WAITs too; NULL: none. */
+static struct sock *find_kernels(struct net *net, const struct sluice_flow_key *key, int bound_if)
 {
 	struct inet_hashinfo *table = net->ipv4.tcp_death_row.hashinfo;
 	u16 port = ntohs(key->local_port);
-	struct sock *sk;
-	bool taken;
 
 	if (ipv6_addr_v4mapped(&key->remote))
-		sk = __inet_lookup_established(net, table, key->remote.s6_addr32[3],
-					       key->remote_port, key->local.s6_addr32[3], port,
-					       bound_if, 0);
-	else
-		sk = __inet6_lookup_established(net, table, &key->remote, key->remote_port,
-						&key->local, port, bound_if, 0);
+		return __inet_lookup_established(net, table, key->remote.s6_addr32[3],
+						 key->remote_port, key->local.s6_addr32[3], port,
+						 bound_if, 0);
+	return __inet6_lookup_established(net, table, &key->remote, key->remote_port, &key->local,
+					  port, bound_if, 0);
+}
+
+bool sluice_real_tcp_taken(struct net *net, const struct sluice_flow_key *key, int bound_if)
+{
+	struct sock *sk = find_kernels(net, key, bound_if);
+	bool taken;
+
 	if (!sk)
 		return false;
 	taken = sk->sk_state != TCP_TIME_WAIT;
 	sock_gen_put(sk);
 	return taken;
+}
+
+bool sluice_real_tcp_is_kernels(const struct net *net, const struct sluice_flow_key *key,
+				int bound_if)
+{
+	struct sock *sk = find_kernels((struct net *)net, key, bound_if);
+
+	if (sk)
+		sock_gen_put(sk);
+	return sk;
+}
+
+/* Would kernel TCP take the SYN? */
+static bool kernel_listens(const struct sluice_flow_key *key, int ifindex)
+{
+	struct net *net = (struct net *)key->net;
+	struct inet_hashinfo *table = net->ipv4.tcp_death_row.hashinfo;
+
+	if (ipv6_addr_v4mapped(&key->remote))
+		return inet_lookup_listener(net, table, NULL, 0, key->remote.s6_addr32[3],
+					    key->remote_port, key->local.s6_addr32[3],
+					    key->local_port, ifindex, 0);
+	return inet6_lookup_listener(net, table, NULL, 0, &key->remote, key->remote_port,
+				     &key->local, ntohs(key->local_port), ifindex, 0);
 }
 
 /* The header alone, unverified. */
@@ -128,6 +157,14 @@ static bool is_of_kernel_listener(const struct sk_buff *skb)
 	return skb->sk && skb->sk->sk_state == TCP_LISTEN && !sluice_is_stand_in(skb->sk);
 }
 
+/* Of those that share its port, the one that the pair chooses. */
+static const struct sock *stood_for(const struct sock *stand_in, const struct sluice_flow_key *key)
+{
+	struct sock *sk = sluice_stand_in_listener(stand_in);
+
+	return sk ? sluice_listener_among_equals(sk, key, NULL, 0) : NULL;
+}
+
 /*
  * Is one of ours behind this pair, or would its SYN find a listener? Anything
  * else may belong to a connection that kernel TCP has on the listener's port.
@@ -154,10 +191,10 @@ static bool is_ours(struct sk_buff *skb, int offset, int ifindex,
 		return false;
 	if (th->rst || th->syn == th->ack)
 		return flow;
-	listener = given ? sluice_stand_in_listener(skb->sk) :
-			   sluice_listener_find(key, ifindex, NULL, 0);
+	listener = given ? stood_for(skb->sk, key) : sluice_listener_find(key, ifindex, NULL, 0);
 	if (flow)
-		return listener || !th->syn || !time_wait_cedes(skb, offset, flow);
+		return listener || !th->syn || !kernel_listens(key, ifindex) ||
+		       !time_wait_cedes(skb, offset, flow);
 	if (!listener)
 		return false;
 	if (th->syn)
@@ -195,12 +232,8 @@ static bool is_ours_v6(struct sk_buff *skb, const struct net *net, int offset,
 static unsigned int hook_v4(void *unused, struct sk_buff *skb, const struct nf_hook_state *state);
 static unsigned int hook_v6(void *unused, struct sk_buff *skb, const struct nf_hook_state *state);
 
-/*
- * Runs the hooks behind ours. False: one of them kept or dropped the packet.
- * One that queues it and gives it back later gives it to the kernel's TCP.
- * entries: as they are by now; NULL when ours, the last one, is being removed.
- */
-static bool pass_later_hooks(struct sk_buff *skb, const struct nf_hook_state *state,
+/* One that queues it and gives it back later gives it to what comes behind all hooks. */
+bool sluice_pass_later_hooks(struct sk_buff *skb, const struct nf_hook_state *state,
 			     const struct nf_hook_entries *entries, nf_hookfn *mine)
 {
 	struct nf_hook_state later = *state;
@@ -211,6 +244,19 @@ static bool pass_later_hooks(struct sk_buff *skb, const struct nf_hook_state *st
 	while (i < entries->num_hook_entries && entries->hooks[i++].hook != mine)
 		;
 	return i >= entries->num_hook_entries || nf_hook_slow(skb, &later, entries, i) == 1;
+}
+
+/* A program may have assigned it without a reference; in a backlog it needs one. */
+static void hold_stand_in(struct sk_buff *skb)
+{
+	if (!skb_sk_is_prefetched(skb))
+		return;
+	if (refcount_inc_not_zero(&skb->sk->sk_refcnt)) {
+		skb->destructor = sock_edemux;
+	} else {
+		skb->destructor = NULL;
+		skb->sk = NULL;
+	}
 }
 
 /* What ip_local_deliver() and ip6_input() do between the hooks and a protocol. */
@@ -225,9 +271,13 @@ static void deliver(struct sk_buff *skb, unsigned int offset, u16 family,
 	}
 	skb_postpull_rcsum(skb, skb_network_header(skb), offset);
 	nf_reset_ct(skb);
-	if (!sluice_is_stand_in(skb->sk))
+	if (!conn && sluice_is_stand_in(skb->sk))
+		hold_stand_in(skb);
+	else
 		skb_orphan(skb);	/* a TIME_WAIT of the kernel's */
+	local_bh_disable();	/* who had queued it may be a process */
 	sluice_receive_real_tcp(skb, conn);
+	local_bh_enable();
 }
 
 /* ---- ICMP: what it quotes may be a segment of ours ------------------------------ */
@@ -266,7 +316,9 @@ static void look_at_icmp_v4(struct sk_buff *skb, const struct net *net)
 		return;
 	skb_set_transport_header(skb, offset);
 	__skb_pull(skb, quote);
+	local_bh_disable();
 	sluice_icmp_real_tcp_v4(skb, info);
+	local_bh_enable();
 	__skb_push(skb, quote);
 }
 
@@ -330,8 +382,10 @@ static void look_at_icmp_v6(struct sk_buff *skb, unsigned int offset)
 	first = skb_transport_offset(skb);
 	skb_set_transport_header(skb, offset);
 	__skb_pull(skb, quote);
+	local_bh_disable();
 	sluice_icmp_real_tcp_v6(skb, icmp->icmp6_type, icmp->icmp6_code, inner - quote,
 				icmp->icmp6_mtu);
+	local_bh_enable();
 	__skb_push(skb, quote);
 	/* Extension headers are still to be gone through. */
 	skb_set_transport_header(skb, first);
@@ -339,20 +393,36 @@ static void look_at_icmp_v6(struct sk_buff *skb, unsigned int offset)
 
 /* ---- the hooks ------------------------------------------------------------------ */
 
-static unsigned int hook_v4(void *unused, struct sk_buff *skb, const struct nf_hook_state *state)
+/* Looks at ICMP, too. */
+static bool is_for_us_v4(struct sk_buff *skb, struct net *net, struct sluice_flow **conn)
 {
-	struct net *net = state->net;
-	unsigned int offset = ip_hdrlen(skb);
-	struct sluice_flow *conn;
-
 	sluice_shown_take_back(skb);
 	if (ip_hdr(skb)->protocol == IPPROTO_ICMP)
 		look_at_icmp_v4(skb, net);
-	if (ip_hdr(skb)->protocol != IPPROTO_TCP || is_claimed(skb) || !is_ours_v4(skb, net, &conn))
+	return ip_hdr(skb)->protocol == IPPROTO_TCP && !is_claimed(skb) &&
+	       is_ours_v4(skb, net, conn);
+}
+
+bool sluice_real_tcp_take_v4(struct net *net, struct sk_buff *skb)
+{
+	struct sluice_flow *conn;
+
+	if (!is_for_us_v4(skb, net, &conn))
+		return false;
+	deliver(skb, ip_hdrlen(skb), AF_INET, conn);
+	return true;
+}
+
+static unsigned int hook_v4(void *unused, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	struct net *net = state->net;
+	struct sluice_flow *conn;
+
+	if (sluice_shown_takes_behind(state) || !is_for_us_v4(skb, net, &conn))
 		return NF_ACCEPT;
-	if (pass_later_hooks(skb, state,
-			     rcu_dereference(net->nf.hooks_ipv4[NF_INET_LOCAL_IN]), hook_v4))
-		deliver(skb, offset, AF_INET, conn);
+	if (sluice_pass_later_hooks(skb, state,
+				    rcu_dereference(net->nf.hooks_ipv4[NF_INET_LOCAL_IN]), hook_v4))
+		deliver(skb, ip_hdrlen(skb), AF_INET, conn);
 	return NF_STOLEN;
 }
 
@@ -396,25 +466,47 @@ static bool only_to_be_skipped(const struct sk_buff *skb, unsigned int end)
 	return true;
 }
 
-/* A fragment comes here only where nobody puts them together (put_fragments_together). */
+/*
+ * Looks at ICMP, too. A fragment comes here only where nobody puts them together
+ * (put_fragments_together). *offset: of the header behind IPv6's.
+ */
+static bool is_for_us_v6(struct sk_buff *skb, struct net *net, int *offset,
+			 struct sluice_flow **conn)
+{
+	u8 protocol = ipv6_hdr(skb)->nexthdr;
+	__be16 fragment;
+
+	sluice_shown_take_back(skb);
+	*offset = ipv6_skip_exthdr(skb, sizeof(struct ipv6hdr), &protocol, &fragment);
+	if (*offset < 0 || fragment)
+		return false;
+	if (protocol == IPPROTO_ICMPV6)
+		look_at_icmp_v6(skb, *offset);
+	return protocol == IPPROTO_TCP && !is_claimed(skb) && only_to_be_skipped(skb, *offset) &&
+	       is_ours_v6(skb, net, *offset, conn);
+}
+
+bool sluice_real_tcp_take_v6(struct net *net, struct sk_buff *skb)
+{
+	struct sluice_flow *conn;
+	int offset;
+
+	if (!is_for_us_v6(skb, net, &offset, &conn))
+		return false;
+	deliver(skb, offset, AF_INET6, conn);
+	return true;
+}
+
 static unsigned int hook_v6(void *unused, struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	struct net *net = state->net;
-	u8 protocol = ipv6_hdr(skb)->nexthdr;
 	struct sluice_flow *conn;
-	__be16 fragment;
-	int offset = ipv6_skip_exthdr(skb, sizeof(struct ipv6hdr), &protocol, &fragment);
+	int offset;
 
-	sluice_shown_take_back(skb);
-	if (offset < 0 || fragment)
+	if (sluice_shown_takes_behind(state) || !is_for_us_v6(skb, net, &offset, &conn))
 		return NF_ACCEPT;
-	if (protocol == IPPROTO_ICMPV6)
-		look_at_icmp_v6(skb, offset);
-	if (protocol != IPPROTO_TCP || is_claimed(skb) || !only_to_be_skipped(skb, offset) ||
-	    !is_ours_v6(skb, net, offset, &conn))
-		return NF_ACCEPT;
-	if (pass_later_hooks(skb, state,
-			     rcu_dereference(net->nf.hooks_ipv6[NF_INET_LOCAL_IN]), hook_v6))
+	if (sluice_pass_later_hooks(skb, state,
+				    rcu_dereference(net->nf.hooks_ipv6[NF_INET_LOCAL_IN]), hook_v6))
 		deliver(skb, offset, AF_INET6, conn);
 	return NF_STOLEN;
 }

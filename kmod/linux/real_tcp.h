@@ -9,6 +9,7 @@
 #ifndef SLUICE_LINUX_REAL_TCP_H
 #define SLUICE_LINUX_REAL_TCP_H
 
+#include <linux/netfilter.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
 
@@ -27,6 +28,21 @@ void sluice_real_tcp_leave(struct net *net);
  * stacks may be bound to a port with SO_REUSEADDR. bound_if: the device's index, or 0.
  */
 bool sluice_real_tcp_taken(struct net *net, const struct sluice_flow_key *key, int bound_if);
+
+/* Has it one, or a TIME_WAIT? */
+bool sluice_real_tcp_is_kernels(const struct net *net, const struct sluice_flow_key *key,
+				int bound_if);
+
+/* Takes a packet that has passed all hooks of local input. RCU read side. False: it isn't for us. */
+bool sluice_real_tcp_take_v4(struct net *net, struct sk_buff *skb);
+bool sluice_real_tcp_take_v6(struct net *net, struct sk_buff *skb);
+
+/*
+ * Runs the hooks behind `mine`. False: one of them kept or dropped the packet.
+ * entries: as they are by now; NULL when `mine`, the last one, is being removed.
+ */
+bool sluice_pass_later_hooks(struct sk_buff *skb, const struct nf_hook_state *state,
+			     const struct nf_hook_entries *entries, nf_hookfn *mine);
 
 /*
  * __ip_queue_xmit() for a socket whose sk_protocol isn't the packet's: the

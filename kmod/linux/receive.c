@@ -305,19 +305,27 @@ static void to_listener(const struct sluice_flow_key *key, struct sluice_segment
 		reset(key, seg);
 }
 
+/* True: it is gone. */
+static bool to_time_wait(struct sluice_flow *flow, const struct sluice_flow_key *key,
+			 struct sluice_segment *seg, u32 *isn_after)
+{
+	bool listened = (seg->flags & SLUICE_SYN) && listener_for(key, seg);
+
+	return sluice_time_wait_receive(container_of(flow, struct sluice_time_wait_sock, flow),
+					seg, listened, isn_after);
+}
+
 /* ---- demultiplexing -------------------------------------------------------- */
 
 /* `conn`: one that was found for the key in this RCU read side, or NULL. BH disabled. */
 static void dispatch(const struct sluice_flow_key *key, struct sluice_segment *seg,
 		     struct sluice_flow *conn, struct sock *mine)
 {
-	struct sluice_flow *flow;
+	struct sluice_flow *flow = conn ?: sluice_flow_find(key);
 	u32 isn_after = 0;
 
-	if (conn && to_conn(conn, key, seg, mine))
-		return;
 	/* An object that changed meanwhile is looked up again: each kind has a successor. */
-	while ((flow = sluice_flow_find(key))) {
+	for (; flow; flow = sluice_flow_find(key)) {
 		switch (flow->kind) {
 		case SLUICE_FLOW_CONN:
 			if (to_conn(flow, key, seg, mine))
@@ -328,8 +336,7 @@ static void dispatch(const struct sluice_flow_key *key, struct sluice_segment *s
 				return;
 			break;
 		case SLUICE_FLOW_TIME_WAIT:
-			if (!sluice_time_wait_receive(container_of(flow, struct sluice_time_wait_sock,
-								   flow), seg, &isn_after))
+			if (!to_time_wait(flow, key, seg, &isn_after))
 				return;
 			break;
 		}

@@ -19,6 +19,7 @@
 #include "demux.h"
 #include "listen.h"
 #include "net.h"
+#include "real_tcp.h"
 #include "shown.h"
 #include "stand_in.h"
 #include "time_wait.h"
@@ -144,7 +145,7 @@ static bool read(const struct sk_buff *skb, const struct nf_hook_state *state, s
 {
 	*p = (struct packet) {
 		.key = { .real_tcp = true, .net = state->net },
-		.ifindex = state->in->ifindex,
+		.ifindex = state->pf == NFPROTO_IPV4 ? inet_iif(skb) : inet6_iif(skb),
 	};
 	if (!(state->pf == NFPROTO_IPV4 ? read_v4(skb, p) : read_v6(skb, p)))
 		return false;
@@ -203,20 +204,21 @@ static struct sock *socket_of(struct sluice_flow *flow)
 	return NULL;
 }
 
-/* NULL: none. Listeners only where kernel TCP's would be looked for, too. */
+/* NULL: none. Listeners only where kernel TCP's would be looked for, too, and found. */
 static struct sock *find(const struct packet *p)
 {
 	struct sluice_flow *flow = sluice_flow_find(&p->key);
 
 	if (flow)
 		return socket_of(flow);
-	return READ_ONCE(sought) ? sluice_listener_find(&p->key, p->ifindex, NULL, 0) : NULL;
+	if (!READ_ONCE(sought) || sluice_real_tcp_is_kernels(p->key.net, &p->key, p->ifindex))
+		return NULL;
+	return sluice_listener_find(&p->key, p->ifindex, NULL, 0);
 }
 
-static void show(struct sk_buff *skb, const struct packet *p)
+/* sk: NULL to show nothing. */
+static void show(struct sk_buff *skb, struct sock *sk)
 {
-	struct sock *sk = find(p);
-
 	if (!sk || !refcount_inc_not_zero(&sk->sk_refcnt))
 		return;
 	skb_orphan(skb);
@@ -230,7 +232,7 @@ static unsigned int show_early(void *unused, struct sk_buff *skb,
 	struct packet p;
 
 	if (!skb->sk && skb->pkt_type == PACKET_HOST && read(skb, state, &p))
-		show(skb, &p);
+		show(skb, find(&p));
 	return NF_ACCEPT;
 }
 
@@ -242,7 +244,7 @@ static unsigned int show_translated(void *unused, struct sk_buff *skb,
 
 	if (!skb->sk && skb->pkt_type == PACKET_HOST && skb_nfct(skb) && read(skb, state, &p) &&
 	    undo_source_nat(skb, state->pf, &p))
-		show(skb, &p);
+		show(skb, find(&p));
 	return NF_ACCEPT;
 }
 
@@ -253,13 +255,56 @@ static unsigned int take_back(void *unused, struct sk_buff *skb,
 	return NF_ACCEPT;
 }
 
-/* Are there hooks beside this one and the one that takes what is ours? */
-static bool somebody_looks(const struct nf_hook_state *state)
+/* ---- local input ---------------------------------------------------------------------- */
+
+typedef int (*okfn)(struct net *net, struct sock *sk, struct sk_buff *skb);
+
+/* What comes behind its hooks for each family. */
+static okfn v4_goes_on, v6_goes_on;
+
+/*
+ * A verdict from user space may end the hooks early, or ours be missed while
+ * others come and go; so it is only behind them all that what is ours is taken.
+ */
+static int take_v4(struct net *net, struct sock *sk, struct sk_buff *skb)
 {
-	const struct nf_hook_entries *entries = state->pf == NFPROTO_IPV4 ?
+	return sluice_real_tcp_take_v4(net, skb) ? 0 : READ_ONCE(v4_goes_on)(net, sk, skb);
+}
+
+static int take_v6(struct net *net, struct sock *sk, struct sk_buff *skb)
+{
+	return sluice_real_tcp_take_v6(net, skb) ? 0 : READ_ONCE(v6_goes_on)(net, sk, skb);
+}
+
+bool sluice_shown_takes_behind(const struct nf_hook_state *state)
+{
+	return state->okfn == take_v4 || state->okfn == take_v6;
+}
+
+/* False: this is not where a family's packets usually go on. */
+static bool take_behind(struct nf_hook_state *state)
+{
+	bool v4 = state->pf == NFPROTO_IPV4;
+	okfn *goes_on = v4 ? &v4_goes_on : &v6_goes_on;
+
+	if (!READ_ONCE(*goes_on))
+		cmpxchg(goes_on, NULL, state->okfn);
+	if (READ_ONCE(*goes_on) != state->okfn)
+		return false;
+	state->okfn = v4 ? take_v4 : take_v6;
+	return true;
+}
+
+static const struct nf_hook_entries *hooks_of_input(const struct nf_hook_state *state)
+{
+	return state->pf == NFPROTO_IPV4 ?
 		rcu_dereference(state->net->nf.hooks_ipv4[NF_INET_LOCAL_IN]) :
 		rcu_dereference(state->net->nf.hooks_ipv6[NF_INET_LOCAL_IN]);
+}
 
+/* Are there hooks beside this one and the one that takes what is ours? */
+static bool somebody_looks(const struct nf_hook_entries *entries)
+{
 	return entries && entries->num_hook_entries > 2;
 }
 
@@ -269,18 +314,43 @@ static bool demultiplexes_early(const struct net *net)
 	       READ_ONCE(net->ipv4.sysctl_tcp_early_demux);
 }
 
-/* Rules may have given it to a listener, but what is of a connection is that connection's. */
+/* NULL: none, or what skb->sk is already. */
+static struct sock *find_for_input(const struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	bool everything = READ_ONCE(sought);
+	struct sluice_flow *flow;
+	struct packet p;
+
+	if (!(everything || demultiplexes_early(state->net)) || !read(skb, state, &p) ||
+	    (p.icmp && !everything))
+		return NULL;
+	if (!skb->sk)
+		return find(&p);
+	/* Rules gave it to a listener, but what is of a connection is that connection's. */
+	flow = sluice_is_stand_in(skb->sk) ? sluice_flow_find(&p.key) : NULL;
+	return flow && flow->kind == SLUICE_FLOW_CONN ? socket_of(flow) : NULL;
+}
+
+static unsigned int show_to_input(void *unused, struct sk_buff *skb,
+				  const struct nf_hook_state *state);
+
+static noinline unsigned int show_to_others(struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	struct nf_hook_state later = *state;
+
+	if (!take_behind(&later))
+		return NF_ACCEPT;
+	show(skb, find_for_input(skb, state));
+	if (sluice_pass_later_hooks(skb, &later, hooks_of_input(state), show_to_input))
+		later.okfn(later.net, later.sk, skb);
+	return NF_STOLEN;
+}
+
 static unsigned int show_to_input(void *unused, struct sk_buff *skb,
 				  const struct nf_hook_state *state)
 {
-	struct packet p;
-
-	if ((skb->sk && !sluice_is_stand_in(skb->sk)) || !somebody_looks(state) ||
-	    !(READ_ONCE(sought) || demultiplexes_early(state->net)) || !read(skb, state, &p))
-		return NF_ACCEPT;
-	if (!skb->sk || sluice_flow_find(&p.key))
-		show(skb, &p);
-	return NF_ACCEPT;
+	sluice_shown_take_back(skb);	/* where a verdict has ended the hooks before routing early */
+	return somebody_looks(hooks_of_input(state)) ? show_to_others(skb, state) : NF_ACCEPT;
 }
 
 #define HOOK(function, family, where, when) \
@@ -390,7 +460,8 @@ static int module_comes(struct notifier_block *block, unsigned long event, void 
 {
 	const struct module *module = data;
 
-	if (event == MODULE_STATE_COMING && (!strcmp(module->name, "nf_socket_ipv4") ||
+	/* The latter: it may have come before this was told, and not have been there to ask. */
+	if ((event == MODULE_STATE_COMING || event == MODULE_STATE_LIVE) && (!strcmp(module->name, "nf_socket_ipv4") ||
 					     !strcmp(module->name, "nf_socket_ipv6")))
 		begin_to_seek();
 	return NOTIFY_DONE;

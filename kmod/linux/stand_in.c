@@ -68,11 +68,12 @@ static void restore_operations(struct sock *stand_in)
 	WRITE_ONCE(inet_csk(stand_in)->icsk_af_ops, original_af_ops[family_of(stand_in)]);
 }
 
+/* A request for a connection, which programs make by hand, copies the listener's operations. */
 bool sluice_is_stand_in(const struct sock *sk)
 {
 	const struct proto *prot = sk ? READ_ONCE(sk->sk_prot) : NULL;
 
-	return prot == &protos[V4] || prot == &protos[V6];
+	return (prot == &protos[V4] || prot == &protos[V6]) && sk_fullsock(sk);
 }
 
 struct sock *sluice_stand_in_listener(const struct sock *stand_in)
@@ -82,12 +83,18 @@ struct sock *sluice_stand_in_listener(const struct sock *stand_in)
 
 /* ---- life ---------------------------------------------------------------------- */
 
-/* All that rules and `ss` ask of it. */
+/* What may change while it listens. */
+static void follow(struct sock *stand_in, const struct sock *sk)
+{
+	WRITE_ONCE(stand_in->sk_bound_dev_if, sk->sk_bound_dev_if);
+	WRITE_ONCE(stand_in->sk_mark, sk->sk_mark);
+}
+
+/* What rules and `ss` ask of it; but it is no file's, so rules see no owner. */
 static void resemble(struct sock *stand_in, const struct sock *sk)
 {
-	stand_in->sk_bound_dev_if = sk->sk_bound_dev_if;
+	follow(stand_in, sk);
 	stand_in->sk_ipv6only = sk->sk_ipv6only;
-	stand_in->sk_mark = sk->sk_mark;
 	stand_in->sk_uid = sk->sk_uid;
 	stand_in->sk_max_ack_backlog = sk->sk_max_ack_backlog;
 	sk_rcv_saddr_set(stand_in, sk->sk_rcv_saddr);
@@ -161,7 +168,9 @@ int sluice_stand_in_update(struct sock *sk)
 
 	if (needed && !sluice_sk(sk)->stand_in)
 		return add(sk);
-	if (!needed)
+	if (needed)
+		follow(sluice_sk(sk)->stand_in->kernel.socket->sk, sk);
+	else
 		sluice_stand_in_remove(sk);
 	return 0;
 }

@@ -15,7 +15,8 @@
 
 /*
  * Gives sk, of any wire and state, a stand-in, or takes it away, as it now
- * needs one or not. Sleeps; socket lock held. 0, or what socket() gave.
+ * needs one or not; one that it has follows its device and mark. Sleeps;
+ * socket lock held. 0, or what socket() gave.
  */
 int sluice_stand_in_update(struct sock *sk);
 /* Takes it away if there is one. BH enabled, socket lock held. */

@@ -110,11 +110,11 @@ void sluice_host_time_wait(struct sluice_conn *c, const struct sluice_time_wait 
 
 /* Answers and looks after the deadline. True: tw was removed for a new SYN. */
 static bool judge(struct sluice_time_wait_sock *tw, const struct sluice_segment *seg,
-		  struct sluice_reply *reply, u32 *isn_after)
+		  bool listened, struct sluice_reply *reply, u32 *isn_after)
 {
 	sluice_usec now = sluice_now(), deadline = tw->core.deadline;
 
-	switch (sluice_time_wait_segment(&tw->core, &net_of(tw)->config, seg, reply,
+	switch (sluice_time_wait_segment(&tw->core, &net_of(tw)->config, seg, listened, reply,
 					 isn_after, now)) {
 	case SLUICE_TIME_WAIT_NEW_SYN:
 		remove(tw);
@@ -131,7 +131,7 @@ static bool judge(struct sluice_time_wait_sock *tw, const struct sluice_segment 
 }
 
 bool sluice_time_wait_receive(struct sluice_time_wait_sock *tw,
-			      const struct sluice_segment *seg, u32 *isn_after)
+			      const struct sluice_segment *seg, bool listened, u32 *isn_after)
 {
 	struct sluice_reply reply = { .header_length = 0 };
 	struct sluice_origin origin;
@@ -139,7 +139,7 @@ bool sluice_time_wait_receive(struct sluice_time_wait_sock *tw,
 
 	spin_lock(&tw->lock);
 	if (tw->flow.hashed)
-		gone = judge(tw, seg, &reply, isn_after);
+		gone = judge(tw, seg, listened, &reply, isn_after);
 	spin_unlock(&tw->lock);
 	if (reply.header_length) {
 		sluice_origin_of(tw->flow.key.net, seg->payload, &origin);

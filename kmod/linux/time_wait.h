@@ -31,11 +31,12 @@ void sluice_time_wait_exit(void);
 void sluice_time_wait_purge(const struct net *net);
 
 /*
- * A segment for it, RCU read side. True: the TIME_WAIT is gone. When that is
- * for a new SYN, the new connection's ISN must be above *isn_after.
+ * A segment for it, RCU read side; `listened`: somebody waits for a new SYN.
+ * True: the TIME_WAIT is gone. When that is for a new SYN, the new
+ * connection's ISN must be above *isn_after.
  */
 bool sluice_time_wait_receive(struct sluice_time_wait_sock *tw,
-			      const struct sluice_segment *seg, u32 *isn_after);
+			      const struct sluice_segment *seg, bool listened, u32 *isn_after);
 
 /*
  * A SYN for it that somebody other than us may want. True: the TIME_WAIT would

@@ -123,7 +123,7 @@ void offer_to_time_wait(lab::Stack& stack, const sluice_segment& s, Input& in, u
     t.deadline = now + t.length;
     sluice_reply reply{};
     uint32_t isn = 0;
-    auto r = sluice_time_wait_segment(&t, &stack.config(), &s, &reply, &isn, now + 1);
+    auto r = sluice_time_wait_segment(&t, &stack.config(), &s, in.bit(), &reply, &isn, now + 1);
     check_reply(reply, s);
     must(t.deadline <= now + 1 + t.length, "TIME_WAIT longer than 2MSL");
     must((r == SLUICE_TIME_WAIT_NEW_SYN) == (isn != 0), "a new SYN and no least ISN");

@@ -91,7 +91,7 @@ static bool segment(const struct closed *c, u8 flags, s32 from_rcv_nxt, u32 *isn
 	if (tw) {
 		seg.seq = tw->core.rcv_nxt + from_rcv_nxt;
 		seg.ack = tw->core.snd_nxt;
-		gone = sluice_time_wait_receive(tw, &seg, isn_after);
+		gone = sluice_time_wait_receive(tw, &seg, true, isn_after);
 	}
 	rcu_read_unlock();
 	local_bh_enable();

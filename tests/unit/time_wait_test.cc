@@ -18,6 +18,7 @@ struct TimeWait : NamespaceFixture {
     sluice_reply reply{};
     uint32_t isn_after = 0;
     sluice_usec now = 100 * SECOND;
+    bool listened = true;
 
     TimeWait()
     {
@@ -51,7 +52,7 @@ struct TimeWait : NamespaceFixture {
     }
     sluice_time_wait_result give(const sluice_segment& seg)
     {
-        return sluice_time_wait_segment(&t, config(), &seg, &reply, &isn_after, now);
+        return sluice_time_wait_segment(&t, config(), &seg, listened, &reply, &isn_after, now);
     }
     void expect_silence(const sluice_segment& seg)
     {
@@ -193,6 +194,17 @@ Test(time_wait, syn_with_a_higher_sequence_number_begins_anew)
     cr_assert_eq(t.count(SLUICE_CNT_time_wait_reused), 1u);
     t.t.timestamp_ok = false;
     t.expect_new_syn(t.segment(SLUICE_SYN, 1));
+}
+
+// Who asks may be for a listener that this host reaches by another way, or for none:
+// the client's RST, which this provokes, makes room for its next SYN.
+Test(time_wait, syn_that_nobody_listens_for_is_acknowledged)
+{
+    TimeWait t;
+    t.listened = false;
+    t.expect_ack(t.segment(SLUICE_SYN, 1));
+    t.expect_silence(t.segment(SLUICE_SYN, 1)); // not so soon again
+    cr_assert_eq(t.give(t.segment(SLUICE_RST, 0)), SLUICE_TIME_WAIT_REMOVE);
 }
 
 Test(time_wait, syn_with_a_newer_timestamp_begins_anew_whatever_its_number)

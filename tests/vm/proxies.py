@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-# Transparent proxies, and rules that ask whose a packet is, inside the VM: what nftables'
-# `tproxy` and `socket` find of kernel TCP, shown first, they find of real TCP on Sluice.
+# Transparent proxies, rules that ask whose a packet is, and those that ask user space, inside
+# the VM: what nftables does for kernel TCP, shown first, it does for real TCP on Sluice.
 import contextlib
 import os
 import socket
@@ -10,8 +10,9 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from cgroup import Cgroup  # noqa: E402
 from mix import BOTH_OURS, KERNEL4, KERNEL6, OURS4, OURS6, Mix  # noqa: E402
-from network import Link, beyond, inside, insmod, kernel_word, rmmod, sluice, tune  # noqa: E402
+from network import Link, beyond, inside, insmod, kernel_word, rmmod, sluice, states, tune  # noqa: E402
 from network import run as command  # noqa: E402
+from nfqueue import ACCEPT, STOP, Queue  # noqa: E402
 from nft import counted, set_rules  # noqa: E402
 from runner import check, equal, run, test, until  # noqa: E402
 from traffic import abort, exchange  # noqa: E402
@@ -182,6 +183,30 @@ def what_waits_out_its_time_is_diverted(mix):
         listener.close()
 
 
+@test(*KERNELS, *SERVERS)
+def who_comes_again_reaches_the_proxy_again(mix):
+    """From the same port, while the server waits out its time; whatever the order of rules, and who looks on input."""
+    new = f"tcp dport {WEB} {to_proxy(mix)}"
+    with proxied():
+        listener = proxy(mix)
+        for chains in {"prerouting": [new]}, {"prerouting": [new], "input": ["counter"]}, {"prerouting": [DIVERT, new]}:
+            rules(Link.FAR, **chains)
+            for _ in range(3):
+                with inside(Link.NEAR):
+                    client = mix.client.socket()
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    mix.client.bind(client, 40000, mix.client.any)
+                    client.settimeout(10)
+                    client.connect((stranger(mix), WEB))
+                server = mix.server.accept(listener)
+                server.close()
+                equal(client.recv(1), b"")
+                client.close()
+                until(lambda: "TIME-WAIT" in command("ss", "-tanH", namespace=Link.FAR).stdout or
+                      states(Link.FAR)["TIME-WAIT"])
+        listener.close()
+
+
 @test(*KERNELS, *SERVERS, *BOTH_OURS)
 def a_proxy_must_be_transparent(mix):
     """It may become so, and cease to be, while it listens; and a rule for one that doesn't listen gives it nothing."""
@@ -335,6 +360,54 @@ def a_socket_has_a_mark_and_an_address(mix):
         listener.close()
 
 
+@test(*SERVERS)
+def kernel_tcps_connections_stay_its_own(mix):
+    """Though a listener of ours has followed on their port."""
+    kernels = KERNELS[SERVERS.index(mix)]
+    only = f"tcp dport {PORT} "
+    with Link():
+        with inside(Link.FAR):
+            listener = kernels.server.listener(port=PORT)
+        client, server = connected(kernels, listener, mix.server.host, PORT)
+        listener.close()
+        with inside(Link.FAR):
+            listener = mix.server.socket()
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, MARK)
+            mix.server.bind(listener, PORT, mix.server.any)
+            listener.listen()
+        rules(Link.FAR, **{chain: [only + "socket mark 0x7 counter", only + "socket mark 0x0 counter"]
+                           for chain in ("prerouting", "input")})
+        client.sendall(b"x")
+        equal(server.recv(1), b"x")
+        for chain in ("prerouting", "input"):
+            equal(counted(Link.FAR, chain, "mark 0x00000007"), 0)
+            check(counted(Link.FAR, chain, "mark 0x00000000") >= 1)
+        abort(client, server)
+        listener.close()
+
+
+@test(*KERNELS, *SERVERS)
+def a_proxy_may_bind_to_a_device_later(mix):
+    """And is given nothing from any other then."""
+    with proxied():
+        rules(Link.FAR, prerouting=[f"tcp dport {WEB} {to_proxy(mix)}", f"tcp dport {WEB} counter drop"])
+        listener = proxy(mix)
+        for device in "lo", "v1":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+            with inside(Link.NEAR):
+                client = mix.client.socket()
+                client.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    mix.client.connect(client, WEB, stranger(mix))
+            if device == "lo":
+                until(lambda: counted(Link.FAR, "prerouting", "drop"))
+            else:
+                abort(mix.server.accept(listener))
+            client.close()
+        listener.close()
+
+
 @test(*KERNELS, *SERVERS)
 def a_socket_is_of_a_cgroup(mix):
     with Link(), Cgroup() as group:
@@ -390,6 +463,25 @@ def messages_about_a_connection_are_the_sockets(mix):
         equal(error, "EACCES" if is_v6(mix) else "EHOSTUNREACH")
         check(counted(Link.FAR, "prerouting", f"l4proto {protocol if protocol == 'icmp' else 'ipv6-icmp'}") >= 1)
         client.close()
+
+
+# ---- verdicts from user space -------------------------------------------------------------
+
+@test(*KERNELS, *CLIENTS, *SERVERS)
+def user_space_lets_segments_in(mix):
+    """From an early hook and the last one; by verdicts after which the other hooks are asked, and aren't."""
+    with Link():
+        for priority in "0", "2147483647":
+            for verdict in ACCEPT, STOP:
+                namespace, way = (Link.NEAR, "sport") if mix in CLIENTS else (Link.FAR, "dport")
+                set_rules(namespace, ("input", "filter", priority, "accept", f"tcp {way} {PORT} queue num 5"))
+                with Queue(namespace, 5, verdict) as queue:
+                    with inside(Link.FAR):
+                        listener = mix.server.listener(port=PORT)
+                    client, server = connected(mix, listener, mix.server.host, PORT)
+                    listener.close()
+                    exchange(client, server, 100000)
+                    check(queue.seen >= 5, queue.seen)
 
 
 # ---- what stands in for a listener ---------------------------------------------------------

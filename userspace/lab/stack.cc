@@ -284,10 +284,11 @@ void Stack::arm_half_open(Pair pair)
 bool Stack::to_time_wait(Pair pair, sluice_segment& seg)
 {
     TimeWait& t = time_waits[pair];
+    auto l = listeners.find(pair.first);
     sluice_reply reply{};
     uint32_t isn_after = 0;
-    sluice_time_wait_result r =
-        sluice_time_wait_segment(&t.core, &space.config, &seg, &reply, &isn_after, sim.now());
+    sluice_time_wait_result r = sluice_time_wait_segment(
+        &t.core, &space.config, &seg, l != listeners.end(), &reply, &isn_after, sim.now());
     transmit(reply);
     if (r == SLUICE_TIME_WAIT_KEEP) {
         arm_time_wait(pair);
@@ -297,9 +298,6 @@ bool Stack::to_time_wait(Pair pair, sluice_segment& seg)
         time_waits.erase(pair);
         return true;
     }
-    auto l = listeners.find(pair.first);
-    if (l == listeners.end())
-        return true;
     time_waits.erase(pair);
     to_listener(*l->second, pair, seg, isn_after);
     return true;
