@@ -19,6 +19,7 @@ struct table {
 	atomic_t syn_acks, resets;
 	u32 mark;			/* of the last SYN-ACK; a SYN has it first */
 	u8 ttl, tos;			/* likewise */
+	const struct sock *sender;	/* likewise, of the SYN-ACK */
 	struct socket *sock;
 	struct sock *sk;
 	u16 port;
@@ -33,6 +34,7 @@ static bool lose_all(struct fixture_wire *wire, const struct sk_buff *skb,
 	if (header->syn && header->ack) {
 		atomic_inc(&t->syn_acks);
 		t->mark = skb->mark;
+		t->sender = skb->sk;
 		t->ttl = ip_hdr(skb)->ttl;
 		t->tos = ip_hdr(skb)->tos;
 	}
@@ -410,6 +412,16 @@ static void a_connection_has_the_dscp_of_its_syn_where_told(struct kunit *test)
 }
 
 /* net.ipv4.tcp_fwmark_accept */
+/* Rules, and programs of cgroups, ask whose a packet is. */
+static void a_syn_ack_is_the_listeners(struct kunit *test)
+{
+	struct table *t = listener(test, 10);
+
+	send_syn(test, t, FIRST_PEER);
+	KUNIT_EXPECT_EQ(test, atomic_read(&t->syn_acks), 1);
+	KUNIT_EXPECT_PTR_EQ(test, t->sender, t->sk);
+}
+
 static void a_connection_has_the_mark_of_its_syn_where_told(struct kunit *test)
 {
 	struct table *t = listener(test, 10);
@@ -614,6 +626,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(an_unanswered_syn_ack_is_repeated_and_given_up),
 	KUNIT_CASE(syn_acks_have_the_listeners_hop_limit),
 	KUNIT_CASE(a_repeated_syn_ack_has_the_mark_of_the_syn),
+	KUNIT_CASE(a_syn_ack_is_the_listeners),
 	KUNIT_CASE(a_connection_has_the_dscp_of_its_syn_where_told),
 	KUNIT_CASE(a_connection_has_the_mark_of_its_syn_where_told),
 	KUNIT_CASE(a_syn_ack_has_the_ttl_of_the_namespace),

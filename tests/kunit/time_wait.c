@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* TIME_WAIT objects: who gets one, how long, how many, and what ends them. */
+#include <net/dst.h>
+
+#include "compat.h"
 #include "control.h"
 #include "fixture.h"
+#include "reply.h"
 #include "time_wait.h"
 
 /* The keys of a connection that both ends closed, the client first. */
@@ -318,6 +322,49 @@ static void it_yields_only_where_time_wait_reuse_says_so(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, yields(&c));
 }
 
+/* The address that a transparent connection had is none of this host's. */
+static void a_transparent_one_answers_from_any_address(struct kunit *test)
+{
+	struct sluice_flow_key key = {
+		.local = fixture_in6(test, "192.0.2.9"),
+		.remote = fixture_in6(test, "127.0.0.1"),
+		.real_tcp = true,
+		.net = &init_net,
+	};
+	struct sluice_origin origin = {};
+	struct dst_entry *dst;
+
+	KUNIT_EXPECT_PTR_EQ(test, sluice_reply_route(&init_net, NULL, &key, &origin), NULL);
+	origin.any_source = true;
+	dst = sluice_reply_route(&init_net, NULL, &key, &origin);
+	KUNIT_EXPECT_NOT_NULL(test, dst);
+	dst_release(dst);
+}
+
+static void it_knows_whether_its_connection_was_transparent(struct kunit *test)
+{
+	static const bool transparent[] = { false, true };
+	struct sluice_time_wait_sock *tw;
+	struct fixture_pair pair;
+	struct sluice_flow_key key;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(transparent); i++) {
+		fixture_connect(test, &pair, "127.0.0.1");
+		if (transparent[i])
+			sluice_set_transparent(pair.client->sk);
+		key = sluice_sk(pair.client->sk)->flow.key;
+		fixture_close(test, pair.client);
+		fixture_close(test, pair.server);
+		fixture_close(test, pair.listener);
+		KUNIT_ASSERT_TRUE(test, fixture_eventually(waits(&key)));
+		rcu_read_lock();
+		tw = find(&key);
+		KUNIT_EXPECT_EQ(test, tw ? tw->transparent : 2, transparent[i]);
+		rcu_read_unlock();
+	}
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(who_closes_first_waits_and_keeps_the_port),
 	KUNIT_CASE(it_ends_after_2msl_and_not_before),
@@ -325,6 +372,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(a_newer_syn_takes_its_place),
 	KUNIT_CASE(it_cedes_the_pair_to_nothing_but_a_newer_syn),
 	KUNIT_CASE(only_a_reset_in_sequence_ends_it),
+	KUNIT_CASE(it_knows_whether_its_connection_was_transparent),
+	KUNIT_CASE(a_transparent_one_answers_from_any_address),
 	KUNIT_CASE(above_the_limit_there_is_none_and_that_is_counted),
 	KUNIT_CASE(purging_ends_all_of_a_namespace),
 	KUNIT_CASE(it_yields_at_once_to_a_socket_that_is_bound),
