@@ -103,6 +103,32 @@ static int name(struct sock *sk, int command, unsigned long user)		\
 #endif
 
 /*
+ * SLUICE_REFUSE_CONNECTIONS(name, function): defines `name`, fit for
+ * inet_connection_sock_af_ops.syn_recv_sock, that makes none, having called
+ * void function(const struct sock *listener).
+ */
+#ifdef SLUICE_HAVE_SYN_RECV_SOCK_INIT
+#define SLUICE_REFUSE_CONNECTIONS(name, function)				\
+static struct sock *name(const struct sock *sk, struct sk_buff *skb,		\
+			 struct request_sock *request, struct dst_entry *dst,	\
+			 struct request_sock *hashed, bool *own,		\
+			 void (*complete)(struct sock *child, const struct sock *sk))	\
+{										\
+	function(sk);								\
+	return NULL;								\
+}
+#else
+#define SLUICE_REFUSE_CONNECTIONS(name, function)				\
+static struct sock *name(const struct sock *sk, struct sk_buff *skb,		\
+			 struct request_sock *request, struct dst_entry *dst,	\
+			 struct request_sock *hashed, bool *own)		\
+{										\
+	function(sk);								\
+	return NULL;								\
+}
+#endif
+
+/*
  * In an initializer of struct proto (no comma after it), for a socket type
  * whose member `member` is its struct ipv6_pinfo. Kernels without the offset
  * look at the object's end, so it must also be the last member.

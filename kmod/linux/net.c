@@ -53,6 +53,9 @@ static void __net_exit net_leave_batch(struct list_head *nets)
 
 	/* Softirqs may still count for a TIME_WAIT that was just removed. */
 	synchronize_rcu();
+	list_for_each_entry(net, nets, exit_list)
+		sluice_real_tcp_left(net);
+	synchronize_rcu();
 	list_for_each_entry(net, nets, exit_list) {
 		WARN_ON(atomic_read(&sluice_net(net)->time_waits));
 		WARN_ON(atomic_read(&sluice_net(net)->orphans));

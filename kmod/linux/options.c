@@ -460,23 +460,8 @@ static int attach_filter(struct socket *sock, sockptr_t value, unsigned int leng
 	return sock_setsockopt(sock, SOL_SOCKET, SO_ATTACH_FILTER, value, length);
 }
 
-/* What the stand-in has, too. */
-static int set_and_follow(struct socket *sock, int name, sockptr_t value, unsigned int length)
-{
-	int error = sock_setsockopt(sock, SOL_SOCKET, name, value, length);
-
-	if (error)
-		return error;
-	lock_sock(sock->sk);
-	error = sluice_stand_in_update(sock->sk);
-	release_sock(sock->sk);
-	return error;
-}
-
 static int set_socket(struct socket *sock, int name, sockptr_t value, unsigned int length)
 {
-	if (name == SO_MARK || name == SO_BINDTODEVICE || name == SO_BINDTOIFINDEX)
-		return set_and_follow(sock, name, value, length);
 	if (name == SO_ZEROCOPY)
 		return sluice_zerocopy_set(sock->sk, value, length);
 	if (name == SO_ATTACH_FILTER)

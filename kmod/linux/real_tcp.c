@@ -34,7 +34,8 @@
 /* ---- whose is it? ------------------------------------------------------------- */
 
 /* A reference to what kernel TCP has of this pair, TIME_WAITs too; NULL: none. */
-static struct sock *find_kernels(struct net *net, const struct sluice_flow_key *key, int bound_if)
+static struct sock *find_kernels(struct net *net, const struct sluice_flow_key *key, int dif,
+				 int sdif)
 {
 	struct inet_hashinfo *table = net->ipv4.tcp_death_row.hashinfo;
 	u16 port = ntohs(key->local_port);
@@ -42,14 +43,14 @@ static struct sock *find_kernels(struct net *net, const struct sluice_flow_key *
 	if (ipv6_addr_v4mapped(&key->remote))
 		return __inet_lookup_established(net, table, key->remote.s6_addr32[3],
 						 key->remote_port, key->local.s6_addr32[3], port,
-						 bound_if, 0);
+						 dif, sdif);
 	return __inet6_lookup_established(net, table, &key->remote, key->remote_port, &key->local,
-					  port, bound_if, 0);
+					  port, dif, sdif);
 }
 
 bool sluice_real_tcp_taken(struct net *net, const struct sluice_flow_key *key, int bound_if)
 {
-	struct sock *sk = find_kernels(net, key, bound_if);
+	struct sock *sk = find_kernels(net, key, bound_if, 0);
 	bool taken;
 
 	if (!sk)
@@ -59,10 +60,16 @@ bool sluice_real_tcp_taken(struct net *net, const struct sluice_flow_key *key, i
 	return taken;
 }
 
-bool sluice_real_tcp_is_kernels(const struct net *net, const struct sluice_flow_key *key,
-				int bound_if)
+/* The device that it came in by where `ifindex` is that of a VRF. */
+static int sdif_of(const struct sk_buff *skb)
 {
-	struct sock *sk = find_kernels((struct net *)net, key, bound_if);
+	return skb->protocol == htons(ETH_P_IP) ? inet_sdif(skb) : inet6_sdif(skb);
+}
+
+bool sluice_real_tcp_is_kernels(struct sk_buff *skb, const struct sluice_flow_key *key,
+				int ifindex)
+{
+	struct sock *sk = find_kernels((struct net *)key->net, key, ifindex, sdif_of(skb));
 
 	if (sk)
 		sock_gen_put(sk);
@@ -70,7 +77,8 @@ bool sluice_real_tcp_is_kernels(const struct net *net, const struct sluice_flow_
 }
 
 /* Would kernel TCP take the SYN? */
-static bool kernel_listens(const struct sluice_flow_key *key, int ifindex)
+static bool kernel_listens(const struct sk_buff *skb, const struct sluice_flow_key *key,
+			   int ifindex)
 {
 	struct net *net = (struct net *)key->net;
 	struct inet_hashinfo *table = net->ipv4.tcp_death_row.hashinfo;
@@ -78,9 +86,9 @@ static bool kernel_listens(const struct sluice_flow_key *key, int ifindex)
 	if (ipv6_addr_v4mapped(&key->remote))
 		return inet_lookup_listener(net, table, NULL, 0, key->remote.s6_addr32[3],
 					    key->remote_port, key->local.s6_addr32[3],
-					    key->local_port, ifindex, 0);
+					    key->local_port, ifindex, sdif_of(skb));
 	return inet6_lookup_listener(net, table, NULL, 0, &key->remote, key->remote_port,
-				     &key->local, ntohs(key->local_port), ifindex, 0);
+				     &key->local, ntohs(key->local_port), ifindex, sdif_of(skb));
 }
 
 /* The header alone, unverified. */
@@ -137,7 +145,8 @@ static bool kernel_time_wait_cedes(const struct sk_buff *skb, int offset)
 	};
 	struct sluice_segment syn;
 
-	return inet_twsk(skb->sk)->tw_substate == TCP_TIME_WAIT && parse(skb, offset, &syn) &&
+	return skb->sk->sk_state == TCP_TIME_WAIT &&
+	       inet_twsk(skb->sk)->tw_substate == TCP_TIME_WAIT && parse(skb, offset, &syn) &&
 	       sluice_time_wait_reusable(&core, &syn, now);
 }
 
@@ -193,7 +202,7 @@ static bool is_ours(struct sk_buff *skb, int offset, int ifindex,
 		return flow;
 	listener = given ? stood_for(skb->sk, key) : sluice_listener_find(key, ifindex, NULL, 0);
 	if (flow)
-		return listener || !th->syn || !kernel_listens(key, ifindex) ||
+		return listener || !th->syn || !kernel_listens(skb, key, ifindex) ||
 		       !time_wait_cedes(skb, offset, flow);
 	if (!listener)
 		return false;
@@ -232,18 +241,31 @@ static bool is_ours_v6(struct sk_buff *skb, const struct net *net, int offset,
 static unsigned int hook_v4(void *unused, struct sk_buff *skb, const struct nf_hook_state *state);
 static unsigned int hook_v6(void *unused, struct sk_buff *skb, const struct nf_hook_state *state);
 
-/* One that queues it and gives it back later gives it to what comes behind all hooks. */
-bool sluice_pass_later_hooks(struct sk_buff *skb, const struct nf_hook_state *state,
-			     const struct nf_hook_entries *entries, nf_hookfn *mine)
+unsigned int sluice_hooks_behind(const struct nf_hook_entries *entries, nf_hookfn *mine,
+				 unsigned int missing)
+{
+	unsigned int i;
+
+	for (i = 0; i < entries->num_hook_entries; i++)
+		if (entries->hooks[i].hook == mine)
+			return i + 1;
+	return missing;
+}
+
+bool sluice_pass_hooks(struct sk_buff *skb, const struct nf_hook_state *state,
+		       const struct nf_hook_entries *entries, unsigned int from)
 {
 	struct nf_hook_state later = *state;
-	unsigned int i = 0;
 
-	if (!entries)
-		return true;
-	while (i < entries->num_hook_entries && entries->hooks[i++].hook != mine)
-		;
-	return i >= entries->num_hook_entries || nf_hook_slow(skb, &later, entries, i) == 1;
+	return from >= entries->num_hook_entries || nf_hook_slow(skb, &later, entries, from) == 1;
+}
+
+/* entries: as they are by now; NULL when ours, the last one, is being removed. */
+static bool pass_later_hooks(struct sk_buff *skb, const struct nf_hook_state *state,
+			     const struct nf_hook_entries *entries, nf_hookfn *mine)
+{
+	return !entries || sluice_pass_hooks(skb, state, entries,
+					     sluice_hooks_behind(entries, mine, UINT_MAX));
 }
 
 /* A program may have assigned it without a reference; in a backlog it needs one. */
@@ -420,8 +442,8 @@ static unsigned int hook_v4(void *unused, struct sk_buff *skb, const struct nf_h
 
 	if (sluice_shown_takes_behind(state) || !is_for_us_v4(skb, net, &conn))
 		return NF_ACCEPT;
-	if (sluice_pass_later_hooks(skb, state,
-				    rcu_dereference(net->nf.hooks_ipv4[NF_INET_LOCAL_IN]), hook_v4))
+	if (pass_later_hooks(skb, state,
+			     rcu_dereference(net->nf.hooks_ipv4[NF_INET_LOCAL_IN]), hook_v4))
 		deliver(skb, ip_hdrlen(skb), AF_INET, conn);
 	return NF_STOLEN;
 }
@@ -505,8 +527,8 @@ static unsigned int hook_v6(void *unused, struct sk_buff *skb, const struct nf_h
 
 	if (sluice_shown_takes_behind(state) || !is_for_us_v6(skb, net, &offset, &conn))
 		return NF_ACCEPT;
-	if (sluice_pass_later_hooks(skb, state,
-				    rcu_dereference(net->nf.hooks_ipv6[NF_INET_LOCAL_IN]), hook_v6))
+	if (pass_later_hooks(skb, state,
+			     rcu_dereference(net->nf.hooks_ipv6[NF_INET_LOCAL_IN]), hook_v6))
 		deliver(skb, offset, AF_INET6, conn);
 	return NF_STOLEN;
 }
@@ -602,6 +624,12 @@ void sluice_real_tcp_leave(struct net *net)
 
 	if (!sn->real_tcp_hooked)
 		return;
-	nf_unregister_net_hooks(net, hooks, ARRAY_SIZE(hooks));
+	nf_unregister_net_hook(net, &hooks[0]);
 	leave_fragments(net, sn);
+}
+
+void sluice_real_tcp_left(struct net *net)
+{
+	if (sluice_net(net)->real_tcp_hooked)
+		nf_unregister_net_hook(net, &hooks[1]);
 }

@@ -20,8 +20,13 @@ struct sluice_flow_key;
  * the namespace has real_tcp off, or what registering the hooks gave.
  */
 int sluice_real_tcp_enter(struct net *net);
-/* The namespace goes. Hooks may still run until a grace period has passed. */
+/*
+ * The namespace goes. Hooks may still run until a grace period has passed; then
+ * _left(), behind which they may so once more: what user space had in its hands
+ * and queued again meanwhile knows where it was to go on, and is dropped by it.
+ */
 void sluice_real_tcp_leave(struct net *net);
+void sluice_real_tcp_left(struct net *net);
 
 /*
  * Has kernel TCP a connection of these ends already, and no mere TIME_WAIT? Both
@@ -29,20 +34,23 @@ void sluice_real_tcp_leave(struct net *net);
  */
 bool sluice_real_tcp_taken(struct net *net, const struct sluice_flow_key *key, int bound_if);
 
-/* Has it one, or a TIME_WAIT? */
-bool sluice_real_tcp_is_kernels(const struct net *net, const struct sluice_flow_key *key,
-				int bound_if);
+/* Has it one, or a TIME_WAIT, of the ends that a packet or what it quotes names? */
+bool sluice_real_tcp_is_kernels(struct sk_buff *skb, const struct sluice_flow_key *key,
+				int ifindex);
 
 /* Takes a packet that has passed all hooks of local input. RCU read side. False: it isn't for us. */
 bool sluice_real_tcp_take_v4(struct net *net, struct sk_buff *skb);
 bool sluice_real_tcp_take_v6(struct net *net, struct sk_buff *skb);
 
+/* The index behind `mine`; `missing`, when it has just been removed. */
+unsigned int sluice_hooks_behind(const struct nf_hook_entries *entries, nf_hookfn *mine,
+				 unsigned int missing);
 /*
- * Runs the hooks behind `mine`. False: one of them kept or dropped the packet.
- * entries: as they are by now; NULL when `mine`, the last one, is being removed.
+ * Runs the hooks from that index on. False: one of them kept or dropped the
+ * packet. What one queues and user space lets on goes to state->okfn.
  */
-bool sluice_pass_later_hooks(struct sk_buff *skb, const struct nf_hook_state *state,
-			     const struct nf_hook_entries *entries, nf_hookfn *mine);
+bool sluice_pass_hooks(struct sk_buff *skb, const struct nf_hook_state *state,
+		       const struct nf_hook_entries *entries, unsigned int from);
 
 /*
  * __ip_queue_xmit() for a socket whose sk_protocol isn't the packet's: the

@@ -305,11 +305,18 @@ static void to_listener(const struct sluice_flow_key *key, struct sluice_segment
 		reset(key, seg);
 }
 
+/* Will listener_for() find one? It isn't chosen yet. */
+static bool is_listened(const struct sluice_flow_key *key, struct sk_buff *skb)
+{
+	return sluice_is_stand_in(skb->sk) ? sluice_stand_in_listener(skb->sk) :
+					     sluice_listener_find(key, interface_of(skb), NULL, 0);
+}
+
 /* True: it is gone. */
 static bool to_time_wait(struct sluice_flow *flow, const struct sluice_flow_key *key,
 			 struct sluice_segment *seg, u32 *isn_after)
 {
-	bool listened = (seg->flags & SLUICE_SYN) && listener_for(key, seg);
+	bool listened = (seg->flags & SLUICE_SYN) && is_listened(key, seg->payload);
 
 	return sluice_time_wait_receive(container_of(flow, struct sluice_time_wait_sock, flow),
 					seg, listened, isn_after);

@@ -12,6 +12,7 @@
 #include <net/inet_timewait_sock.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
+#include <net/lwtunnel.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netfilter/nf_socket.h>
 
@@ -205,13 +206,13 @@ static struct sock *socket_of(struct sluice_flow *flow)
 }
 
 /* NULL: none. Listeners only where kernel TCP's would be looked for, too, and found. */
-static struct sock *find(const struct packet *p)
+static struct sock *find(struct sk_buff *skb, const struct packet *p)
 {
 	struct sluice_flow *flow = sluice_flow_find(&p->key);
 
 	if (flow)
 		return socket_of(flow);
-	if (!READ_ONCE(sought) || sluice_real_tcp_is_kernels(p->key.net, &p->key, p->ifindex))
+	if (!READ_ONCE(sought) || sluice_real_tcp_is_kernels(skb, &p->key, p->ifindex))
 		return NULL;
 	return sluice_listener_find(&p->key, p->ifindex, NULL, 0);
 }
@@ -232,7 +233,7 @@ static unsigned int show_early(void *unused, struct sk_buff *skb,
 	struct packet p;
 
 	if (!skb->sk && skb->pkt_type == PACKET_HOST && read(skb, state, &p))
-		show(skb, find(&p));
+		show(skb, find(skb, &p));
 	return NF_ACCEPT;
 }
 
@@ -244,7 +245,7 @@ static unsigned int show_translated(void *unused, struct sk_buff *skb,
 
 	if (!skb->sk && skb->pkt_type == PACKET_HOST && skb_nfct(skb) && read(skb, state, &p) &&
 	    undo_source_nat(skb, state->pf, &p))
-		show(skb, find(&p));
+		show(skb, find(skb, &p));
 	return NF_ACCEPT;
 }
 
@@ -281,12 +282,22 @@ bool sluice_shown_takes_behind(const struct nf_hook_state *state)
 	return state->okfn == take_v4 || state->okfn == take_v6;
 }
 
+/* A segment route may take it through these hooks to somewhere else. */
+static bool goes_elsewhere(const struct sk_buff *skb)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+
+	return dst && lwtunnel_input_redirect(dst->lwtstate);
+}
+
 /* False: this is not where a family's packets usually go on. */
-static bool take_behind(struct nf_hook_state *state)
+static bool take_behind(const struct sk_buff *skb, struct nf_hook_state *state)
 {
 	bool v4 = state->pf == NFPROTO_IPV4;
 	okfn *goes_on = v4 ? &v4_goes_on : &v6_goes_on;
 
+	if (goes_elsewhere(skb))
+		return false;
 	if (!READ_ONCE(*goes_on))
 		cmpxchg(goes_on, NULL, state->okfn);
 	if (READ_ONCE(*goes_on) != state->okfn)
@@ -315,7 +326,7 @@ static bool demultiplexes_early(const struct net *net)
 }
 
 /* NULL: none, or what skb->sk is already. */
-static struct sock *find_for_input(const struct sk_buff *skb, const struct nf_hook_state *state)
+static struct sock *find_for_input(struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	bool everything = READ_ONCE(sought);
 	struct sluice_flow *flow;
@@ -325,23 +336,30 @@ static struct sock *find_for_input(const struct sk_buff *skb, const struct nf_ho
 	    (p.icmp && !everything))
 		return NULL;
 	if (!skb->sk)
-		return find(&p);
+		return find(skb, &p);
+	if (!sluice_is_stand_in(skb->sk))
+		return NULL;
 	/* Rules gave it to a listener, but what is of a connection is that connection's. */
-	flow = sluice_is_stand_in(skb->sk) ? sluice_flow_find(&p.key) : NULL;
-	return flow && flow->kind == SLUICE_FLOW_CONN ? socket_of(flow) : NULL;
+	flow = sluice_flow_find(&p.key);
+	if (flow && flow->kind == SLUICE_FLOW_CONN)
+		return socket_of(flow);
+	sluice_stand_in_follow_mark(skb->sk);
+	return NULL;
 }
 
 static unsigned int show_to_input(void *unused, struct sk_buff *skb,
 				  const struct nf_hook_state *state);
 
-static noinline unsigned int show_to_others(struct sk_buff *skb, const struct nf_hook_state *state)
+/* Just removed, it is no more among them; but all are behind it, who was the first. */
+static noinline unsigned int show_to_others(struct sk_buff *skb, const struct nf_hook_state *state,
+					    const struct nf_hook_entries *entries)
 {
 	struct nf_hook_state later = *state;
 
-	if (!take_behind(&later))
+	if (!take_behind(skb, &later))
 		return NF_ACCEPT;
 	show(skb, find_for_input(skb, state));
-	if (sluice_pass_later_hooks(skb, &later, hooks_of_input(state), show_to_input))
+	if (sluice_pass_hooks(skb, &later, entries, sluice_hooks_behind(entries, show_to_input, 0)))
 		later.okfn(later.net, later.sk, skb);
 	return NF_STOLEN;
 }
@@ -349,8 +367,10 @@ static noinline unsigned int show_to_others(struct sk_buff *skb, const struct nf
 static unsigned int show_to_input(void *unused, struct sk_buff *skb,
 				  const struct nf_hook_state *state)
 {
+	const struct nf_hook_entries *entries = hooks_of_input(state);
+
 	sluice_shown_take_back(skb);	/* where a verdict has ended the hooks before routing early */
-	return somebody_looks(hooks_of_input(state)) ? show_to_others(skb, state) : NF_ACCEPT;
+	return somebody_looks(entries) ? show_to_others(skb, state, entries) : NF_ACCEPT;
 }
 
 #define HOOK(function, family, where, when) \
@@ -456,13 +476,15 @@ static void begin_to_seek(void)
 	up_read(&net_rwsem);
 }
 
+static bool seeks(const struct module *module)
+{
+	return !strcmp(module->name, "nf_socket_ipv4") || !strcmp(module->name, "nf_socket_ipv6");
+}
+
+/* MODULE_STATE_LIVE, too: it may have come before this was told, and not have been there to ask. */
 static int module_comes(struct notifier_block *block, unsigned long event, void *data)
 {
-	const struct module *module = data;
-
-	/* The latter: it may have come before this was told, and not have been there to ask. */
-	if ((event == MODULE_STATE_COMING || event == MODULE_STATE_LIVE) && (!strcmp(module->name, "nf_socket_ipv4") ||
-					     !strcmp(module->name, "nf_socket_ipv6")))
+	if ((event == MODULE_STATE_COMING || event == MODULE_STATE_LIVE) && seeks(data))
 		begin_to_seek();
 	return NOTIFY_DONE;
 }

@@ -16,6 +16,7 @@
 #include "real_tcp.h"
 #include "receive.h"
 #include "sock.h"
+#include "stand_in.h"
 #include "transmit.h"
 #include "tuning.h"
 #include "tx_stamps.h"
@@ -387,6 +388,7 @@ struct proto sluice_prot = {
 	.keepalive = sluice_keepalive,
 	.ioctl = ioctl_operation,
 	.unhash = sluice_sock_unhash,
+	.rehash = sluice_stand_in_follow,
 	.get_port = sluice_port_get,
 	.put_port = sluice_port_give_back,
 	.backlog_rcv = sluice_backlog_receive,

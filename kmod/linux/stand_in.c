@@ -24,12 +24,20 @@ static struct proto protos[FAMILIES];
 static struct inet_connection_sock_af_ops af_ops[FAMILIES];
 static const struct inet_connection_sock_af_ops *original_af_ops[FAMILIES];
 
-/* Kernel TCP is about to make a connection of the SYN, and drops it after this. */
-static int refuse_request(struct sock *stand_in, struct sk_buff *syn)
+static void count_refused(const struct sock *stand_in)
 {
 	sluice_count(sluice_net(sock_net(stand_in)), SLUICE_CNT_stand_in_syns);
+}
+
+/* Kernel TCP is about to make a request of the SYN, and drops it after this. */
+static int refuse_request(struct sock *stand_in, struct sk_buff *syn)
+{
+	count_refused(stand_in);
 	return 0;
 }
+
+/* Likewise a connection, of a request that a program made by hand. */
+SLUICE_REFUSE_CONNECTIONS(refuse_connection, count_refused)
 
 /* The operations don't change once they are there, whoever made them. */
 static void prepare_operations(const struct sock *stand_in, int family)
@@ -42,6 +50,7 @@ static void prepare_operations(const struct sock *stand_in, int family)
 		protos[family].diag_destroy = NULL;	/* `ss -K` would take it from under us */
 		original_af_ops[family] = inet_csk(stand_in)->icsk_af_ops;
 		af_ops[family] = *original_af_ops[family];
+		af_ops[family].syn_recv_sock = refuse_connection;
 		af_ops[family].conn_request = refuse_request;
 	}
 	mutex_unlock(&mutex);
@@ -83,17 +92,11 @@ struct sock *sluice_stand_in_listener(const struct sock *stand_in)
 
 /* ---- life ---------------------------------------------------------------------- */
 
-/* What may change while it listens. */
-static void follow(struct sock *stand_in, const struct sock *sk)
-{
-	WRITE_ONCE(stand_in->sk_bound_dev_if, sk->sk_bound_dev_if);
-	WRITE_ONCE(stand_in->sk_mark, sk->sk_mark);
-}
-
 /* What rules and `ss` ask of it; but it is no file's, so rules see no owner. */
 static void resemble(struct sock *stand_in, const struct sock *sk)
 {
-	follow(stand_in, sk);
+	stand_in->sk_bound_dev_if = sk->sk_bound_dev_if;
+	stand_in->sk_mark = sk->sk_mark;
 	stand_in->sk_ipv6only = sk->sk_ipv6only;
 	stand_in->sk_uid = sk->sk_uid;
 	stand_in->sk_max_ack_backlog = sk->sk_max_ack_backlog;
@@ -136,7 +139,7 @@ static int add(struct sock *sk)
 	stand_in = s->kernel.socket->sk;
 	set_operations(stand_in);
 	resemble(stand_in, sk);
-	rcu_assign_sk_user_data(stand_in, sk);
+	__rcu_assign_sk_user_data_with_flags(stand_in, sk, SK_USER_DATA_NOCOPY);
 	WRITE_ONCE(stand_in->sk_state, TCP_LISTEN);	/* no event of the socket's is traced */
 	error = stand_in->sk_prot->hash(stand_in);
 	if (error) {
@@ -168,9 +171,23 @@ int sluice_stand_in_update(struct sock *sk)
 
 	if (needed && !sluice_sk(sk)->stand_in)
 		return add(sk);
-	if (needed)
-		follow(sluice_sk(sk)->stand_in->kernel.socket->sk, sk);
-	else
+	if (!needed)
 		sluice_stand_in_remove(sk);
 	return 0;
+}
+
+void sluice_stand_in_follow(struct sock *sk)
+{
+	struct sluice_stand_in *s = sluice_sk(sk)->stand_in;
+
+	if (s)
+		WRITE_ONCE(s->kernel.socket->sk->sk_bound_dev_if, sk->sk_bound_dev_if);
+}
+
+void sluice_stand_in_follow_mark(struct sock *stand_in)
+{
+	const struct sock *sk = sluice_stand_in_listener(stand_in);
+
+	if (sk)
+		WRITE_ONCE(stand_in->sk_mark, READ_ONCE(sk->sk_mark));
 }

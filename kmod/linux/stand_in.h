@@ -15,10 +15,11 @@
 
 /*
  * Gives sk, of any wire and state, a stand-in, or takes it away, as it now
- * needs one or not; one that it has follows its device and mark. Sleeps;
- * socket lock held. 0, or what socket() gave.
+ * needs one or not. Sleeps; socket lock held. 0, or what socket() gave.
  */
 int sluice_stand_in_update(struct sock *sk);
+/* proto.rehash: sk was bound to another device. Socket lock held. */
+void sluice_stand_in_follow(struct sock *sk);
 /* Takes it away if there is one. BH enabled, socket lock held. */
 void sluice_stand_in_remove(struct sock *sk);
 
@@ -26,5 +27,7 @@ void sluice_stand_in_remove(struct sock *sk);
 bool sluice_is_stand_in(const struct sock *sk);
 /* The listener whose stand-in that is. RCU read side; NULL: it listens no longer. */
 struct sock *sluice_stand_in_listener(const struct sock *stand_in);
+/* It has its listener's mark, which is set without anybody being told. RCU read side. */
+void sluice_stand_in_follow_mark(struct sock *stand_in);
 
 #endif /* SLUICE_LINUX_STAND_IN_H */
