@@ -38,7 +38,7 @@ bool sluice_real_tcp_taken(struct net *net, const struct sluice_flow_key *key, i
 bool sluice_real_tcp_is_kernels(struct sk_buff *skb, const struct sluice_flow_key *key,
 				int ifindex);
 
-/* Takes a packet that has passed all hooks of local input. RCU read side. False: it isn't for us. */
+/* Takes a packet that has passed all hooks of local input. RCU read side. False: not for us. */
 bool sluice_real_tcp_take_v4(struct net *net, struct sk_buff *skb);
 bool sluice_real_tcp_take_v6(struct net *net, struct sk_buff *skb);
 
