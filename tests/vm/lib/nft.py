@@ -15,9 +15,15 @@ def set_rules(namespace, *chains):
     run("nft", "-f", "-", namespace=namespace, input=f"flush ruleset\ntable inet t {{\n{text}}}")
 
 
+def counters(namespace, chain):
+    """The chain's rules that have a counter, and how many packets met each."""
+    out = run("nft", "list", "chain", "inet", "t", chain, namespace=namespace).stdout
+    return [(line.strip(), int(found[1])) for line in out.splitlines()
+            if (found := re.search(r"counter packets (\d+)", line))]
+
+
 def counted(namespace, chain, words):
     """How many packets met the rule with these words and a counter."""
-    out = run("nft", "list", "chain", "inet", "t", chain, namespace=namespace).stdout
-    counts = [line for line in out.splitlines() if words in line and "counter packets" in line]
-    equal(len(counts), 1, out)
-    return int(re.search(r"counter packets (\d+)", counts[0])[1])
+    counts = [count for line, count in counters(namespace, chain) if words in line]
+    equal(len(counts), 1, f"rules with {words}")
+    return counts[0]
