@@ -142,9 +142,10 @@ static struct sock *name(const struct sock *sk, struct sk_buff *skb,		\
 
 /*
  * The switches of setsockopt(IPPROTO_IP and IPPROTO_IPV6) that a transport
- * looks at, and one that it sets. sluice_inet_defaults() and sluice_inet6_defaults() set what
- * inet_create() and inet6_create() give a new socket. Of a deferred connect()
- * __inet_stream_connect() wants to know that its SYN is still to come.
+ * looks at, and one that it sets. sluice_inet_defaults() and
+ * sluice_inet6_defaults() set what inet_create() and inet6_create() give a new
+ * socket. Of a deferred connect() __inet_stream_connect() wants to know that
+ * its SYN is still to come.
  */
 #ifdef SLUICE_HAVE_INET_FLAGS
 static inline bool sluice_inet_recverr(const struct sock *sk)

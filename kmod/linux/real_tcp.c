@@ -166,14 +166,6 @@ static bool is_of_kernel_listener(const struct sk_buff *skb)
 	return skb->sk && skb->sk->sk_state == TCP_LISTEN && !sluice_is_stand_in(skb->sk);
 }
 
-/* Of those that share its port, the one that the pair chooses. */
-static const struct sock *stood_for(const struct sock *stand_in, const struct sluice_flow_key *key)
-{
-	struct sock *sk = sluice_stand_in_listener(stand_in);
-
-	return sk ? sluice_listener_among_equals(sk, key, NULL, 0) : NULL;
-}
-
 /*
  * Is one of ours behind this pair, or would its SYN find a listener? Anything
  * else may belong to a connection that kernel TCP has on the listener's port.
@@ -184,7 +176,6 @@ static bool is_ours(struct sk_buff *skb, int offset, int ifindex,
 {
 	struct tcphdr buffer;
 	const struct tcphdr *th = skb_header_pointer(skb, offset, sizeof(buffer), &buffer);
-	bool given = sluice_is_stand_in(skb->sk);
 	const struct sock *listener;
 	struct sluice_flow *flow;
 
@@ -200,14 +191,15 @@ static bool is_ours(struct sk_buff *skb, int offset, int ifindex,
 		return false;
 	if (th->rst || th->syn == th->ack)
 		return flow;
-	listener = given ? stood_for(skb->sk, key) : sluice_listener_find(key, ifindex, NULL, 0);
+	listener = sluice_listener_for(key, ifindex, skb, 0);
 	if (flow)
 		return listener || !th->syn || !kernel_listens(skb, key, ifindex) ||
 		       !time_wait_cedes(skb, offset, flow);
 	if (!listener)
 		return false;
 	if (th->syn)
-		return !skb->sk || given || kernel_time_wait_cedes(skb, offset);
+		return !skb->sk || sluice_is_stand_in(skb->sk) ||
+		       kernel_time_wait_cedes(skb, offset);
 	return sluice_listen_expects_cookies(listener) && holds_cookie(skb, offset, key);
 }
 

@@ -259,19 +259,6 @@ static int interface_of(struct sk_buff *skb)
 	return skb->protocol == htons(ETH_P_IP) ? inet_iif(skb) : inet6_iif(skb);
 }
 
-/* Rules may have given the segment to one, whatever it is addressed to. */
-static struct sock *listener_for(const struct sluice_flow_key *key,
-				 const struct sluice_segment *seg)
-{
-	struct sk_buff *skb = seg->payload;
-	struct sock *sk;
-
-	if (!sluice_is_stand_in(skb->sk))
-		return sluice_listener_find(key, interface_of(skb), skb, seg->header_length);
-	sk = sluice_stand_in_listener(skb->sk);
-	return sk ? sluice_listener_among_equals(sk, key, skb, seg->header_length) : NULL;
-}
-
 /* False: for nobody. The listener's lock is held. */
 static bool listener_takes(struct sock *sk, const struct sluice_flow_key *key,
 			   struct sluice_segment *seg, u32 isn_after, const struct sock *mine)
@@ -295,7 +282,8 @@ static void to_listener(const struct sluice_flow_key *key, struct sluice_segment
 	bool taken = false;
 
 	if (kind == SLUICE_SYN || kind == SLUICE_ACK)
-		sk = listener_for(key, seg);
+		sk = sluice_listener_for(key, interface_of(seg->payload), seg->payload,
+					 seg->header_length);
 	if (sk) {
 		lock_listener(sk, mine);
 		taken = listener_takes(sk, key, seg, isn_after, mine);
@@ -305,18 +293,12 @@ static void to_listener(const struct sluice_flow_key *key, struct sluice_segment
 		reset(key, seg);
 }
 
-/* Will listener_for() find one? It isn't chosen yet. */
-static bool is_listened(const struct sluice_flow_key *key, struct sk_buff *skb)
-{
-	return sluice_is_stand_in(skb->sk) ? sluice_stand_in_listener(skb->sk) :
-					     sluice_listener_find(key, interface_of(skb), NULL, 0);
-}
-
 /* True: it is gone. */
 static bool to_time_wait(struct sluice_flow *flow, const struct sluice_flow_key *key,
 			 struct sluice_segment *seg, u32 *isn_after)
 {
-	bool listened = (seg->flags & SLUICE_SYN) && is_listened(key, seg->payload);
+	bool listened = (seg->flags & SLUICE_SYN) &&
+			sluice_listener_for(key, interface_of(seg->payload), seg->payload, 0);
 
 	return sluice_time_wait_receive(container_of(flow, struct sluice_time_wait_sock, flow),
 					seg, listened, isn_after);

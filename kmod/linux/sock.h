@@ -37,7 +37,7 @@ struct sluice_sock {
 	struct list_head half_opens;	/* struct sluice_half_open_sock, by `list` */
 	u32 half_open_count;
 	sluice_usec cookie_sent;	/* last SYN cookie; 0: none ever */
-	struct sluice_stand_in *stand_in;	/* in kernel TCP's table of listeners; NULL: none */
+	struct sluice_kernel_socket *stand_in;	/* in kernel TCP's table of listeners; NULL: none */
 	struct sluice_fastopen_keys *fastopen_keys;	/* TCP_FASTOPEN_KEY; NULL: the namespace's */
 	unsigned long early_reset_at;	/* jiffies, when a child that was open early was last reset */
 	/* changed under the child's lock */

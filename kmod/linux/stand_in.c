@@ -12,10 +12,6 @@
 #include "sock.h"
 #include "stand_in.h"
 
-struct sluice_stand_in {
-	struct sluice_kernel_socket kernel;	/* first, as it is freed by this */
-};
-
 /* ---- its operations: kernel TCP's, but for a few ----------------------------- */
 
 enum { V4, V6, FAMILIES };
@@ -90,6 +86,18 @@ struct sock *sluice_stand_in_listener(const struct sock *stand_in)
 	return rcu_dereference_sk_user_data(stand_in);
 }
 
+struct sock *sluice_listener_for(const struct sluice_flow_key *key, int ifindex,
+				 struct sk_buff *skb, int header_length)
+{
+	struct sk_buff *seen = header_length ? skb : NULL;
+	struct sock *sk;
+
+	if (!sluice_is_stand_in(skb->sk))
+		return sluice_listener_find(key, ifindex, seen, header_length);
+	sk = sluice_stand_in_listener(skb->sk);
+	return sk ? sluice_listener_among_equals(sk, key, seen, header_length) : NULL;
+}
+
 /* ---- life ---------------------------------------------------------------------- */
 
 /* What rules and `ss` ask of it; but it is no file's, so rules see no owner. */
@@ -112,56 +120,55 @@ static void resemble(struct sock *stand_in, const struct sock *sk)
 }
 
 /* Closed, and on no port, as it is in no table of ports. */
-static void bury(struct sluice_stand_in *s)
+static void bury(struct sluice_kernel_socket *k)
 {
-	struct sock *stand_in = s->kernel.socket->sk;
+	struct sock *stand_in = k->socket->sk;
 
 	WRITE_ONCE(stand_in->sk_state, TCP_CLOSE);
 	inet_sk(stand_in)->inet_num = 0;
 	restore_operations(stand_in);
-	sluice_kernel_socket_free(&s->kernel);
+	sluice_kernel_socket_free(k);
 }
 
 static int add(struct sock *sk)
 {
-	struct sluice_stand_in *s = kzalloc(sizeof(*s), GFP_KERNEL);
+	struct sluice_kernel_socket *k = kzalloc(sizeof(*k), GFP_KERNEL);
 	struct sock *stand_in;
 	int error;
 
-	BUILD_BUG_ON(offsetof(struct sluice_stand_in, kernel));
-	if (!s)
+	if (!k)
 		return -ENOMEM;
-	error = sluice_kernel_socket_init(&s->kernel, sock_net(sk), sk->sk_family);
+	error = sluice_kernel_socket_init(k, sock_net(sk), sk->sk_family);
 	if (error) {
-		kfree(s);
+		kfree(k);
 		return error;
 	}
-	stand_in = s->kernel.socket->sk;
+	stand_in = k->socket->sk;
 	set_operations(stand_in);
 	resemble(stand_in, sk);
 	__rcu_assign_sk_user_data_with_flags(stand_in, sk, SK_USER_DATA_NOCOPY);
 	WRITE_ONCE(stand_in->sk_state, TCP_LISTEN);	/* no event of the socket's is traced */
 	error = stand_in->sk_prot->hash(stand_in);
 	if (error) {
-		bury(s);
+		bury(k);
 		return error;
 	}
-	sluice_sk(sk)->stand_in = s;
+	sluice_sk(sk)->stand_in = k;
 	return 0;
 }
 
 void sluice_stand_in_remove(struct sock *sk)
 {
-	struct sluice_stand_in *s = sluice_sk(sk)->stand_in;
+	struct sluice_kernel_socket *k = sluice_sk(sk)->stand_in;
 	struct sock *stand_in;
 
-	if (!s)
+	if (!k)
 		return;
 	sluice_sk(sk)->stand_in = NULL;
-	stand_in = s->kernel.socket->sk;
+	stand_in = k->socket->sk;
 	rcu_assign_sk_user_data(stand_in, NULL);
 	stand_in->sk_prot->unhash(stand_in);
-	bury(s);
+	bury(k);
 }
 
 int sluice_stand_in_update(struct sock *sk)
@@ -178,10 +185,10 @@ int sluice_stand_in_update(struct sock *sk)
 
 void sluice_stand_in_follow(struct sock *sk)
 {
-	struct sluice_stand_in *s = sluice_sk(sk)->stand_in;
+	struct sluice_kernel_socket *k = sluice_sk(sk)->stand_in;
 
-	if (s)
-		WRITE_ONCE(s->kernel.socket->sk->sk_bound_dev_if, sk->sk_bound_dev_if);
+	if (k)
+		WRITE_ONCE(k->socket->sk->sk_bound_dev_if, sk->sk_bound_dev_if);
 }
 
 void sluice_stand_in_follow_mark(struct sock *stand_in)

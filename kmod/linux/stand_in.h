@@ -13,6 +13,8 @@
 #include <linux/skbuff.h>
 #include <net/sock.h>
 
+#include "demux.h"
+
 /*
  * Gives sk, of any wire and state, a stand-in, or takes it away, as it now
  * needs one or not. Sleeps; socket lock held. 0, or what socket() gave.
@@ -27,6 +29,14 @@ void sluice_stand_in_remove(struct sock *sk);
 bool sluice_is_stand_in(const struct sock *sk);
 /* The listener whose stand-in that is. RCU read side; NULL: it listens no longer. */
 struct sock *sluice_stand_in_listener(const struct sock *stand_in);
+/*
+ * The listener for a SYN that came in skb: the one that rules gave it to, or
+ * whom its pair finds (demux.h). header_length: of the segment at skb->data;
+ * 0: those that share the port needn't choose by it. RCU read side, BH disabled
+ * if there is a length; NULL: none.
+ */
+struct sock *sluice_listener_for(const struct sluice_flow_key *key, int ifindex,
+				 struct sk_buff *skb, int header_length);
 /* It has its listener's mark, which is set without anybody being told. RCU read side. */
 void sluice_stand_in_follow_mark(struct sock *stand_in);
 

@@ -329,7 +329,10 @@ static void connections_avoid_ports_that_were_bound(struct kunit *test)
 static void an_accepted_connection_keeps_its_listeners_port(struct kunit *test)
 {
 	struct sock *listener = at(test, "::1"), *child = at(test, "::1");
+	struct fixture_pair pair;
 
+	fixture_connect(test, &pair, "::1");
+	KUNIT_EXPECT_EQ(test, inet_sk(pair.server->sk)->inet_num, fixture_port(pair.listener));
 	KUNIT_EXPECT_EQ(test, get(listener, PORT), 0);
 	inet_sk(child)->inet_num = PORT;
 	KUNIT_EXPECT_EQ(test, sluice_port_inherit(child, listener), 0);
